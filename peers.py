@@ -1,0 +1,493 @@
+# Copyright 2026 The interface:tls authors.
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+"""interface:tls, peer side: every unit asks, the leader answers.
+
+On the wire:
+
+    bag                key                            written by, read by
+    each unit's own    csr                            that unit, the leader: the request, PEM
+                       csr_id                         LIFE-N: LIFE is random and made once in a
+                                                      unit's life, N counts its requests from 1
+    the application's  [unit-name]_signed_certificate the leader, that unit: certificate(s), PEM
+                       [unit-name]_csr_id             the request that the certificate answers
+
+Everything follows from these by comparison:
+
+    a request waits     if the application bag has no id for that unit, one of another LIFE
+                        (unit names are used again on Kubernetes) or a smaller N (bags are seen
+                        at different times; an answer never lowers N)
+                        -> "sign certificate signing request", on the leader
+    a unit takes        the certificate that stands beside the id of its own current request
+                        -> "signed certificate available"
+    a unit must ask     if it has no current request
+                        -> "create certificate signing request"
+
+Answers are in the application bag because Juju lets only the leader write it and because it
+outlives the leader; nothing in a unit's bag could prove who leads.
+
+Juju discards what a hook wrote if the hook fails, or if it succeeds and the commit then fails;
+in the second case charms.reactive has already saved its flags and unitdata. So what this unit
+wrote is only believed once a later hook has seen it in the bag: an own request is then published
+again, an answer is not (another leader may have answered by then): its request waits again.
+
+The work is done at the start of every hook by `look`, from the data visible then.
+"""
+import base64
+import re
+import uuid
+from subprocess import CalledProcessError
+
+from charmhelpers.core import hookenv, unitdata
+from charms.reactive import RelationBase, clear_flag, is_flag_set, set_flag
+
+INTERFACE = 'tls'
+
+CREATE = 'create certificate signing request'
+SIGN = 'sign certificate signing request'
+AVAILABLE = 'signed certificate available'
+
+CSR = 'csr'
+CSR_ID = 'csr_id'
+ANSWER = '{}_signed_certificate'  # in the application bag, and in unitdata
+ANSWER_ID = '{}_csr_id'
+
+SERVER_CERTIFICATE = 'tls.server.certificate'  # unitdata: the key the original README reads
+RECORD = 'interface.tls'  # unitdata: all that this interface remembers, see `_recall`
+
+MAX_BYTES = 64 * 1024  # of one request or answer, what peers send included
+REQUEST_LABELS = ('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')
+CERTIFICATE_LABELS = ('CERTIFICATE',)
+
+
+# Decisions: plain values in, plain values out.
+
+def fault_in(text, labels):
+    """What is wrong with `text` as PEM blocks of these labels (RFC 7468), or None.
+
+    Text around the blocks and several blocks are legal.
+    """
+    try:
+        size = len(text.encode('utf-8'))
+    except UnicodeEncodeError:
+        return 'it is not encodable as UTF-8'
+    if size > MAX_BYTES:
+        return 'it has {} bytes, more than {}'.format(size, MAX_BYTES)
+    if 'PRIVATE KEY-----' in text:
+        return 'it holds a private key, and everybody in the model can read relation data'
+    begin = '-----BEGIN ({})-----'.format('|'.join(labels))
+    blocks = re.findall(begin + r'([^-]*)-----END \1-----', text)
+    if not blocks:
+        return 'it has no PEM block {}'.format(' or '.join(labels))
+    if len(blocks) < len(re.findall(begin, text)):
+        return 'it has a PEM block that is cut off'
+    for _, body in blocks:
+        try:
+            if not base64.b64decode(''.join(body.split()), validate=True):
+                return 'it has an empty PEM block'
+        except ValueError:
+            return 'it has a PEM block with undecodable base64'
+    return None
+
+
+def parse_id(csr_id):
+    """(LIFE, N) of a well-formed id, else None."""
+    match = re.match(r'([0-9a-zA-Z-]+)-([1-9][0-9]*)\Z', csr_id or '')
+    if match and len(csr_id) <= 64:
+        return match.group(1), int(match.group(2))
+    return None
+
+
+def waits(csr_id, answered_id):
+    """Whether the request `csr_id` still needs an answer beside the answer to `answered_id`."""
+    life, number = parse_id(csr_id)
+    answered = parse_id(answered_id)
+    return not answered or answered[0] != life or answered[1] < number
+
+
+class TlsPeers(RelationBase):
+    """The peer relation that brings each unit a certificate signed by its leader.
+
+    All that a charm layer has to do::
+
+        @when('create certificate signing request')
+        def request(tls):
+            tls.set_csr(my_own_csr())
+
+        @when('sign certificate signing request')
+        def sign(tls):
+            for unit, csr in tls.get_csr_map().items():
+                tls.set_cert(unit, certificate_for(unit, csr))
+
+        @when('signed certificate available')
+        def install(tls):
+            write_to_disk(tls.get_signed_cert())
+            clear_flag('signed certificate available')
+
+    The flags are set and cleared here; a layer may clear the last one. Every method works in
+    every hook and, through charms.reactive.main(), in every action.
+    """
+
+    def __init__(self, relation_name, conversations=None):
+        # Not the base class's: without conversations that joins one from whatever hook is
+        # running, another relation's included. None is needed here, every call names its unit.
+        self._relation_name = relation_name
+        self._conversations = []
+
+    # For every unit.
+
+    def set_csr(self, csr):
+        """Ask for a certificate: publish `csr` (PEM text) as this unit's request.
+
+        The leader finds it in its `get_csr_map()`; its answer arrives as "signed certificate
+        available" in a later hook. Until then the same text changes nothing, another text
+        replaces the request; after it any call is a new request, the same text included, and
+        the certificate in use stays in unitdata until its successor is there. Before the
+        relation exists the request is kept, and published when it does.
+
+        TypeError if `csr` is not a str. ValueError if it is longer than 64 KiB or has no sound
+        PEM block CERTIFICATE REQUEST. Then nothing has changed.
+        """
+        unit = hookenv.local_unit()
+        _require('CSR', unit, csr, REQUEST_LABELS)
+        me = self._recall()
+        if csr == me['csr'] and not me['taken']:
+            return
+        self._ask(me, csr)
+        if me['relation']:
+            self._publish(me)
+        # No hook tells a unit of its own write: a leader's own request waits from here on.
+        if me['relation'] and me['leads'] and self._survey(me):
+            me['waiting'][unit] = _own_id(me)
+        self._flag(AVAILABLE, False)
+        self._remember(me)
+
+    def get_signed_cert(self):
+        """This unit's certificate as `set_cert` got it, or None before the first.
+
+        It is the one in use: while a renewal waits, still the old one.
+        """
+        return unitdata.kv().get(ANSWER.format(hookenv.local_unit()))
+
+    # For the leader.
+
+    def get_csr_map(self):
+        """{unit name: CSR} of the requests that wait now, the leader's own included.
+
+        Empty on a unit that does not lead. The names are Juju's; the CSRs are what the units
+        wrote: sound PEM, but nobody has looked into them, so take no name or address from them.
+        `set_cert` then answers these very requests, in this hook or a much later one.
+        """
+        me = self._recall()
+        requests = {}
+        if me['relation'] and self._survey(me, list(me['waiting'])):
+            for unit, csr_id in sorted(me['waiting'].items()):
+                requests[unit] = self._request(me, unit)[1]
+                me['shown'][unit] = csr_id
+        self._remember(me)
+        return requests
+
+    def set_cert(self, unit_name, certificate):
+        """Answer the request that `get_csr_map()` last handed out for `unit_name` here.
+
+        `certificate` is PEM text, chain and text around the blocks included, and reaches the
+        unit as it is. For a request already answered it replaces the answer. Nothing is
+        published, and a line in the log says why, if the unit has asked anew or left since, or
+        this unit no longer leads: the request then waits for `get_csr_map()` here or on the
+        leader.
+
+        TypeError if an argument is not a str. ValueError if `get_csr_map()` never handed out a
+        request of `unit_name`, or if `certificate` is longer than 64 KiB or has no sound PEM
+        block CERTIFICATE. Then nothing has changed.
+        """
+        if not isinstance(unit_name, str):
+            raise TypeError('unit name: expected str, not {}'.format(type(unit_name).__name__))
+        _require('certificate', unit_name, certificate, CERTIFICATE_LABELS)
+        me = self._recall()
+        if unit_name not in me['shown']:
+            raise ValueError('certificate for {!r}: get_csr_map() never handed out a request '
+                             'of that unit'.format(unit_name))
+        reason = self._obstacle(me, unit_name)
+        csr_id = me['shown'][unit_name]
+        if not reason and not self._answer(me, {ANSWER.format(unit_name): certificate,
+                                                ANSWER_ID.format(unit_name): csr_id}):
+            reason = 'this unit lost the leadership'
+        if reason:
+            _log('certificate for {} not published: {}'.format(unit_name, reason))
+        else:
+            me['waiting'].pop(unit_name, None)
+            me['answered'][unit_name] = csr_id
+        self._remember(me)
+
+    def _obstacle(self, me, unit):
+        """Why the request shown for `unit` cannot be answered now, or None."""
+        if not me['relation'] or not self._survey(me):
+            return 'this unit does not lead'
+        shown = me['shown'][unit]
+        if shown is None:
+            return 'the unit has left'
+        if shown != self._request(me, unit)[0]:
+            return 'the unit has asked anew'
+        answered = self._answers(me).get(ANSWER_ID.format(unit))
+        if answered != shown and not waits(shown, answered):
+            return 'a newer request of the unit has been answered'
+        return None
+
+    # The look around at the start of every hook.
+
+    def look(self):
+        """Bring record and flags in line with the data visible now; publish what got lost."""
+        me = self._recall()
+        adopted = self._find_relation(me)
+        if me['relation']:
+            try:
+                self._look_at_relation(me, adopted)
+            except CalledProcessError:
+                # relation-get and relation-list fail on a relation that is gone.
+                if me['relation'] in hookenv.relation_ids(self.relation_name):
+                    raise
+                me['relation'] = None
+        self._remember(me)
+
+    def _look_at_relation(self, me, adopted):
+        local = hookenv.local_unit()
+        event, unit = None, None  # what this hook tells of this relation, and of whom
+        if hookenv.relation_id() == me['relation']:
+            event = hookenv.hook_name().rsplit('-', 1)[-1]
+            unit = hookenv.remote_unit()  # '' in created, and in changed of the application
+
+        if me['csr'] and not me['seen']:
+            me['seen'] = self._bag(me, local).get(CSR_ID) == _own_id(me)
+            if not me['seen']:
+                self._publish(me)
+                if not me['relation']:
+                    return
+
+        if event == 'departed':
+            self._part(me, unit)
+
+        answered_self = local in me['answered']
+        unproven = dict(me['answered'], **me['waiting'])
+        if unproven:
+            answers = self._answers(me)
+            me['waiting'] = {name: csr_id for name, csr_id in unproven.items()
+                             if waits(csr_id, answers.get(ANSWER_ID.format(name)))}
+            me['answered'] = {}
+
+        changed = [unit] if event == 'changed' and unit else []
+        if (adopted or changed or me['waiting']
+                or hookenv.hook_name() in ('leader-elected', 'update-status')):
+            self._survey(me, changed)
+
+        # Peers' joined and changed bring no answer, and there are many of them.
+        pending = me['csr'] and not me['taken'] and event not in ('joined', 'changed')
+        if pending or answered_self or (event == 'changed' and not unit):
+            self._take(me)
+
+    def _find_relation(self, me):
+        """Settle on the newest relation id known; True if that is a new one.
+
+        relation-created can be missed (an agent restart assumes it done), so while no id is
+        known every hook asks. Not before install is over: an id that Juju lists then is of a
+        relation that the unit has not entered, and writing to it fails the hook.
+        """
+        if hookenv.relation_type() == self.relation_name:
+            ids = [hookenv.relation_id()]
+        elif me['relation'] or hookenv.hook_name() == 'install' \
+                or hookenv.hook_name().endswith('-storage-attached'):
+            ids = []
+        else:
+            ids = hookenv.relation_ids(self.relation_name)
+        known = [me['relation']] if me['relation'] else []
+        newest = max(ids + known, key=lambda rid: int(rid.rsplit(':', 1)[1]), default=None)
+        if newest == me['relation']:
+            return False
+        if me['relation']:
+            me.update(csr=None, taken=False)  # a request belongs to its relation
+        me.update(relation=newest, seen=False, leads=False, waiting={}, answered={}, shown={})
+        if not me['csr']:
+            # A CSR without an id is what the original interface published on this unit before
+            # an upgrade: it becomes request 1. One with an id is a predecessor's.
+            bag = self._bag(me, hookenv.local_unit())
+            csr = bag.get(CSR)
+            if csr and not bag.get(CSR_ID) and not fault_in(csr, REQUEST_LABELS):
+                self._ask(me, csr)
+        return True
+
+    def _survey(self, me, units=()):
+        """Whether this unit leads; if so, judge the requests of `units` afresh.
+
+        After a no, or at the start, every member's: requests may have come that this unit,
+        not leading, did not look at. Every changed hook asks, so a lost leadership is noticed
+        before a request is missed.
+        """
+        if not _is_leader():
+            me.update(leads=False, waiting={}, answered={})
+            return False
+        if not me['leads']:
+            units = hookenv.related_units(me['relation']) + [hookenv.local_unit()]
+        me['leads'] = True
+        for unit in units:
+            csr_id = self._request(me, unit)[0]
+            if csr_id and waits(csr_id, self._answers(me).get(ANSWER_ID.format(unit))):
+                me['waiting'][unit] = csr_id
+            else:
+                me['waiting'].pop(unit, None)
+        return True
+
+    def _take(self, me):
+        """Store and announce the certificate for this unit's current request, if it is new."""
+        local = hookenv.local_unit()
+
+        # One key at a time: the bag grows with the application, and every unit reads it on
+        # every answer to anybody.
+        def answer(key):
+            return hookenv.relation_get(key.format(local), rid=me['relation'],
+                                        app=hookenv.application_name())
+
+        if not me['csr'] or me['taken'] and answer(ANSWER) == self.get_signed_cert():
+            return
+        if answer(ANSWER_ID) != _own_id(me) or not answer(ANSWER):
+            return
+        unitdata.kv().update({ANSWER.format(local): answer(ANSWER),
+                              SERVER_CERTIFICATE: answer(ANSWER)})
+        me['taken'] = True
+        self._flag(AVAILABLE, True)
+
+    def _part(self, me, unit):
+        """Forget `unit`, which this relation has lost; its answer goes if it is the leaver.
+
+        A unit that itself leaves gets departed for each of its peers.
+        """
+        me['waiting'].pop(unit, None)
+        me['answered'].pop(unit, None)
+        if unit in me['shown']:
+            me['shown'][unit] = None
+        if hookenv.departing_unit() == unit and self._survey(me):
+            keys = {ANSWER.format(unit), ANSWER_ID.format(unit)}
+            if keys & set(self._answers(me)):
+                self._answer(me, dict.fromkeys(keys))
+
+    # Relation data. The record's relation id is always passed: the hook may be another's.
+
+    def _bag(self, me, unit):
+        return hookenv.relation_get(unit=unit, rid=me['relation']) or {}
+
+    def _answers(self, me):
+        return hookenv.relation_get(rid=me['relation'], app=hookenv.application_name()) or {}
+
+    def _request(self, me, unit):
+        """(id, CSR) that `unit` has published, (None, None) if it has none that is sound."""
+        bag = self._bag(me, unit)
+        csr, csr_id = bag.get(CSR), bag.get(CSR_ID)
+        if not csr_id:
+            return None, None  # nothing yet, or the original interface's
+        fault = 'its id is not LIFE-N of at most 64 characters'
+        if parse_id(csr_id):
+            fault = fault_in(csr or '', REQUEST_LABELS)
+        if fault:
+            _log('request of {} is left out: {}'.format(unit, fault))
+            return None, None
+        return csr_id, csr
+
+    def _publish(self, me):
+        """Write this unit's request. A failure is not lost: the next hook misses it in the bag."""
+        try:
+            hookenv.relation_set(me['relation'], {CSR: me['csr'], CSR_ID: _own_id(me)})
+        except CalledProcessError as error:
+            _log('request not published, next hook tries again: {}'.format(error))
+            me['relation'] = None  # perhaps it is gone; if not, it is found again
+
+    def _answer(self, me, settings):
+        """Write to the application bag; False if the leadership has gone meanwhile."""
+        try:
+            hookenv.relation_set(me['relation'], settings, app=True)
+        except CalledProcessError:
+            hookenv.flush('_is_leader')
+            if self._survey(me):
+                raise
+            return False
+        hookenv.flush('"app": ')  # charmhelpers goes on showing the bag as it was
+        return True
+
+    # The record and the flags that follow from it.
+
+    def _recall(self):
+        """This unit's record; a new one in the first hook of this code."""
+        me = unitdata.kv().get(RECORD)
+        if me is None:
+            for flag in (CREATE, SIGN, AVAILABLE):
+                self._flag(flag, False)  # the original interface's, before an upgrade
+            me = {
+                'life': uuid.uuid4().hex,
+                'count': 0,        # of requests in this life
+                'relation': None,  # relation id
+                'csr': None,       # current request
+                'seen': False,     # current request was seen in the own bag
+                'taken': False,    # its certificate is in unitdata
+                'leads': False,    # last answer of is-leader
+                'waiting': {},     # leader: unit -> id of its request that waits
+                'shown': {},       # unit -> id that get_csr_map handed out; None: it left
+                'answered': {},    # unit -> id, answers not yet seen in the application bag
+            }
+        return me
+
+    def _remember(self, me):
+        unitdata.kv().set(RECORD, me)
+        self._flag(CREATE, me['relation'] and not me['csr'])
+        self._flag(SIGN, me['relation'] and me['waiting'])
+
+    def _ask(self, me, csr):
+        me.update(csr=csr, count=me['count'] + 1, seen=False, taken=False)
+
+    def _flag(self, flag, on):
+        if on and not is_flag_set(flag):
+            # The value by which charms.reactive finds the object for the handler.
+            set_flag(flag, {'relation': self.relation_name, 'conversations': []})
+        elif not on and is_flag_set(flag):
+            clear_flag(flag)
+
+
+def _own_id(me):
+    return '{}-{}'.format(me['life'], me['count'])
+
+
+@hookenv.cached
+def _is_leader():
+    return hookenv.is_leader()
+
+
+def _require(what, unit, text, labels):
+    if not isinstance(text, str):
+        raise TypeError('{} for {}: expected str, not {}'.format(what, unit, type(text).__name__))
+    fault = fault_in(text, labels)
+    if fault:
+        raise ValueError('{} for {}: {}'.format(what, unit, fault))
+
+
+def _log(message):
+    hookenv.log('interface:tls: ' + message, level=hookenv.WARNING)
+
+
+def _start():
+    endpoints = hookenv.role_and_interface_to_relations('peers', INTERFACE)
+    if len(endpoints) > 1:
+        raise ValueError('interface:tls serves one endpoint of a charm, metadata.yaml has {}: '
+                         'the flags carry no relation name'.format(' and '.join(endpoints)))
+    for endpoint in endpoints:
+        TlsPeers(endpoint).look()
+
+
+# @hook on a method gets no object outside relation hooks, and leadership, failed commits and a
+# missed relation-created are noticed in any hook.
+hookenv.atstart(_start)

@@ -1,0 +1,58 @@
+"""Mutual TLS over a real loopback socket, between whoever has a key and a certificate."""
+import socket
+import ssl
+import threading
+from collections import namedtuple
+
+# Paths of a unit's private key, of its certificate (with chain), and of the CA that it trusts;
+# and the address that its certificate has to be good for.
+Party = namedtuple('Party', 'name key certificate ca address')
+
+SECONDS = 10
+
+
+def context(party, purpose):
+    result = ssl.create_default_context(purpose, cafile=str(party.ca))
+    result.load_cert_chain(str(party.certificate), str(party.key))
+    result.verify_mode = ssl.CERT_REQUIRED
+    return result
+
+
+def common_name(certificate):
+    return next(value for rdn in certificate['subject'] for name, value in rdn
+                if name == 'commonName')
+
+
+def shake_hands(server, client):
+    """(name the server saw, name the client saw); ssl.SSLError or OSError if either refuses."""
+    seen, refused = [], []
+    with socket.create_server((server.address, 0)) as listener:
+        listener.settimeout(SECONDS)
+
+        def serve():
+            try:
+                with listener.accept()[0] as raw:
+                    raw.settimeout(SECONDS)
+                    with context(server, ssl.Purpose.CLIENT_AUTH).wrap_socket(
+                            raw, server_side=True) as connection:
+                        seen.append(common_name(connection.getpeercert()))
+                        connection.sendall(connection.recv(5))
+            except (ssl.SSLError, OSError) as error:
+                refused.append(error)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            with socket.create_connection(listener.getsockname(), SECONDS) as raw:
+                with context(client, ssl.Purpose.SERVER_AUTH).wrap_socket(
+                        raw, server_hostname=server.address) as connection:
+                    # Under TLS 1.3 only an answer tells the client that it was accepted.
+                    connection.sendall(b'hello')
+                    if connection.recv(5) != b'hello':
+                        raise ssl.SSLError('{} closed the connection'.format(server.name))
+                    seen.append(common_name(connection.getpeercert()))
+        finally:
+            thread.join()
+    if refused:
+        raise refused[0]
+    return tuple(seen)

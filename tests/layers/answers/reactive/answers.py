@@ -1,0 +1,76 @@
+"""A charm layer that only answers the flags, and obeys the tests.
+
+What it takes for a CSR and a certificate are PEM blocks around plain text: the interface must
+not look into them. A test steers a unit by files beside the unit's state database:
+
+* `asks`, the text of this unit's CSR (by default the unit's name and how often it asked);
+* `busy`, names of flags that the layer does not answer now;
+* `script.py`, run once with `tls`, the interface object; what it puts into `results` is kept.
+"""
+import base64
+import os
+
+from charmhelpers.core import hookenv, unitdata
+from charms.reactive import clear_flag, endpoint_from_name, when, when_not
+
+CREATE = 'create certificate signing request'
+SIGN = 'sign certificate signing request'
+AVAILABLE = 'signed certificate available'
+
+HERE = os.path.dirname(os.environ['UNIT_STATE_DB'])
+
+
+def pem(label, text):
+    return '-----BEGIN {0}-----\n{1}\n-----END {0}-----\n'.format(
+        label, base64.b64encode(text.encode()).decode())
+
+
+def text_in(block):
+    return base64.b64decode(block.split('-----')[2]).decode()
+
+
+def told(name):
+    try:
+        with open(os.path.join(HERE, name)) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ''
+
+
+def count(name):
+    unitdata.kv().set(name, unitdata.kv().get(name, 0) + 1)
+    return unitdata.kv().get(name)
+
+
+@when(CREATE)
+def request(tls):
+    if CREATE not in told('busy'):
+        text = told('asks') or '{} {}'.format(hookenv.local_unit(), count('asked'))
+        tls.set_csr(pem('CERTIFICATE REQUEST', text))
+
+
+@when(SIGN)
+def sign(tls):
+    if SIGN not in told('busy'):
+        for unit, csr in tls.get_csr_map().items():
+            tls.set_cert(unit, pem('CERTIFICATE', '{} by {} #{}'.format(
+                text_in(csr), hookenv.local_unit(), count('signed'))))
+
+
+@when(AVAILABLE)
+def install(tls):
+    if AVAILABLE not in told('busy'):
+        announced = unitdata.kv().get('announced', [])
+        unitdata.kv().set('announced', announced + [text_in(tls.get_signed_cert())])
+        clear_flag(AVAILABLE)
+
+
+@when_not('never set: once in every hook and action')
+def obey():
+    script = told('script.py')
+    if script:
+        os.remove(os.path.join(HERE, 'script.py'))
+        results = []
+        exec(script, {'tls': endpoint_from_name('certificates'), 'results': results,
+                      'pem': pem, 'hookenv': hookenv, 'unitdata': unitdata})
+        unitdata.kv().set('results', results)

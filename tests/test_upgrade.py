@@ -1,0 +1,47 @@
+"""P11 upgrade: a charm built with the original upgrades to ours unit by unit, in any order."""
+from itertools import permutations
+
+import pytest
+
+from world import TESTS, assemble
+
+UNITS = ['tls/0', 'tls/1', 'tls/2']
+
+
+@pytest.fixture(scope='session')
+def original(tmp_path_factory):
+    return assemble(tmp_path_factory.mktemp('original'), peers=TESTS / 'original.py')
+
+
+@pytest.mark.parametrize('forced', [False, True])
+@pytest.mark.parametrize('order', permutations(UNITS))
+def test_p11_from_the_original_unit_by_unit(world, original, charm, order, forced):
+    it = world(3, charm=original)
+    assert [len(it.announced(unit)) for unit in UNITS] == [0, 1, 1]  # it never serves the leader
+    asked = [it.juju.kv(unit)['asked'] for unit in UNITS]
+    requests = {unit: it.juju.bag(unit)['csr'] for unit in UNITS}
+    for number, unit in enumerate(order):
+        if forced:  # out of an error, and then no upgrade-charm runs
+            it.juju.config_changed(unit)
+            it.juju.run(unit, exit=1)
+        it.juju.refresh(unit, charm, force=forced)
+        it.juju.settle()
+        assert ('upgrade-charm' in [run.hook.name for run in it.juju.runs]) is not forced
+        new = set(order[:number + 1])
+        assert {unit for unit in UNITS if it.is_served(unit)} == (new if 'tls/0' in new else set())
+    assert it.unserved() == []
+    assert [it.juju.kv(unit)['asked'] for unit in UNITS] == asked
+    assert {unit: it.juju.bag(unit)['csr'] for unit in UNITS} == requests
+    assert [it.flags(unit) for unit in UNITS] == [set()] * 3
+
+
+def test_p11_a_unit_of_the_original_that_asks_after_the_leader_is_upgraded(world, original, charm):
+    it = world(3, charm=original)
+    it.juju.refresh('tls/0', charm)
+    it.juju.settle()
+    it.juju.add_unit()                 # of the revision that the application has
+    it.juju.settle()
+    for unit in it.juju.units():
+        it.juju.refresh(unit, charm)
+        it.juju.settle()
+    assert it.unserved() == []

@@ -1,0 +1,141 @@
+"""The interface in a model: what the tests of the promises build, ask and look at."""
+import base64
+import json
+import shutil
+from pathlib import Path
+
+import fakejuju
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+SHIPPED = ('peers.py', 'interface.yaml', 'README.md', 'copyright')
+
+CREATE = 'create certificate signing request'
+SIGN = 'sign certificate signing request'
+AVAILABLE = 'signed certificate available'
+
+METADATA = {
+    'name': 'tls',
+    'summary': 'A layer that only answers the flags.',
+    'peers': {'certificates': {'interface': 'tls'}, 'cluster': {'interface': 'other'}},
+}
+
+
+def pem(label, text):
+    return '-----BEGIN {0}-----\n{1}\n-----END {0}-----\n'.format(
+        label, base64.b64encode(text.encode()).decode())
+
+
+def request(text):
+    return pem('CERTIFICATE REQUEST', text)
+
+
+def certificate(text):
+    return pem('CERTIFICATE', text)
+
+
+def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', metadata=METADATA):
+    """Put a charm together as `charm build` does (test_end_to_end.py runs the real one)."""
+    shutil.copytree(str(layer), str(charm), dirs_exist_ok=True)
+    (charm / 'metadata.yaml').write_text(json.dumps(metadata))
+    interface = charm / 'hooks/relations/tls'
+    interface.mkdir(parents=True)
+    (interface / '__init__.py').touch()
+    shutil.copy(str(peers), str(interface / 'peers.py'))
+    template = (TESTS / 'layers/basic/hooks/hook.template').read_text()
+    names = ['install', 'config-changed', 'leader-elected', 'leader-settings-changed', 'start',
+             'stop', 'update-status', 'upgrade-charm']
+    for endpoint in metadata['peers']:
+        names += [endpoint + '-relation-' + kind
+                  for kind in ('created', 'joined', 'changed', 'departed', 'broken')]
+    (charm / 'actions').mkdir()
+    for path in [charm / 'hooks' / name for name in names] + [charm / 'actions/act']:
+        path.write_text(template.format(path.name))
+        path.chmod(0o755)
+    return charm
+
+
+class World:
+    """Units of the charm made by `assemble`, with the words the promises are made in."""
+
+    def __init__(self, charm, directory, **knobs):
+        self.directory = directory
+        self.juju = fakejuju.Juju(charm, directory, **knobs)
+
+    def start(self, units):
+        """Add that many units, the first the leader, and let it settle."""
+        names = [self.juju.add_unit() for _ in range(units)]
+        if names:
+            self.juju.elect(names[0])
+        self.juju.settle()
+        return names
+
+    def tell(self, unit, name, text):
+        """Leave a file for the layer on that unit (see layers/answers)."""
+        home = self.directory / unit.replace('/', '-')
+        home.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text(text)
+
+    def do(self, unit, script, hook=False, **fault):
+        """Run Python on the unit, `tls` being the interface object; the list `results` it made.
+
+        It runs in an action (which goes before any hook that is due), or in the next hook.
+        """
+        self.tell(unit, 'script.py', script)
+        if not hook:
+            self.juju.action(unit, 'act')
+        self.last = self.juju.run(unit, **fault)
+        return self.juju.kv(unit).get('results')
+
+    def ask(self, unit, text, **how):
+        """set_csr with a PEM block around the text."""
+        self.do(unit, 'tls.set_csr({!r})'.format(request(text)), **how)
+
+    def answer_with(self, leader, unit, text, **how):
+        """set_cert with a PEM block around the text."""
+        self.do(leader, 'tls.set_cert({!r}, {!r})'.format(unit, certificate(text)), **how)
+
+    def csr_map(self, unit, **how):
+        """What get_csr_map() gives on that unit."""
+        return self.do(unit, 'results.append(tls.get_csr_map())', **how)[0]
+
+    def request_id(self, unit):
+        return self.juju.bag(unit).get('csr_id')
+
+    def answer_id(self, unit):
+        return self.juju.app_bag().get(unit + '_csr_id')
+
+    def answer(self, unit):
+        return self.juju.app_bag().get(unit + '_signed_certificate')
+
+    def certificate(self, unit):
+        """What the layer finds in unitdata."""
+        return self.juju.kv(unit).get(unit + '_signed_certificate')
+
+    def is_served(self, unit):
+        """The unit has, and its layer was told of, the answer to its current request."""
+        return bool(self.request_id(unit)) and self.request_id(unit) == self.answer_id(unit) \
+            and self.certificate(unit) == self.answer(unit)
+
+    def unserved(self):
+        return [unit for unit in self.juju.units() if not self.is_served(unit)]
+
+    def flags(self, unit):
+        return {flag for flag in self.juju.flags(unit) if flag in (CREATE, SIGN, AVAILABLE)}
+
+    def announced(self, unit):
+        """The texts of the certificates that the layer was told of, in order."""
+        return self.juju.kv(unit).get('announced', [])
+
+    def signed(self):
+        """How often the layers signed, all units together."""
+        return sum(self.juju.kv(unit).get('signed', 0) for unit in self.juju.units())
+
+
+def calls(run):
+    """The hook-tool calls of a run, but for juju-log; the layer `answers` makes none."""
+    return [call.argv for call in run.calls if call.argv[0] != 'juju-log']
+
+
+def logged(run):
+    return '\n'.join(message for _, message in run.log)
