@@ -1,0 +1,207 @@
+"""The main job, to watch: units of the example get certificates, and use them.
+
+Run by `tox -e demo`; `tox -e demo -- --units 6` for more units. Every step is checked: the exit
+code is 0 only if all of them went as promised.
+"""
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import permutations
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from charm_build import build
+from fakejuju import Juju
+from handshake import Party, shake_hands
+
+LAYER = Path(__file__).parent / 'example'
+
+
+class Broken(Exception):
+    """A step did not go as promised."""
+
+
+def promise(fact, what):
+    if not fact:
+        raise Broken(what)
+
+
+def openssl(*arguments):
+    return subprocess.run(('openssl',) + arguments, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, check=True).stdout.decode().strip()
+
+
+class Demo:
+    def __init__(self, console, output):
+        self.console = console
+        self.output = output
+        self.log = open(str(output / 'log.txt'), 'w')
+
+    def say(self, text):
+        self.console.print(text)
+
+    def settle(self, what, juju):
+        """Run hooks, one per unit in turn, until none is due; show which."""
+        live = self.console.is_terminal
+        hooks, calls, start = 0, 0, time.monotonic()
+        columns = SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn()
+        with Progress(*columns, console=self.console, transient=True, disable=not live) as bar:
+            task = bar.add_task(what, total=None)
+            while any(juju.next_hook(unit) for unit in juju.units()):
+                for unit in juju.units():
+                    if not juju.next_hook(unit):
+                        continue
+                    run = juju.run(unit)
+                    hooks, calls = hooks + 1, calls + len(run.calls)
+                    bar.update(task, description='{}: [bold]{}[/] {}'.format(
+                        what, unit, run.hook.name))
+                    self.record(run)
+                    promise(run.committed, '{} of {} failed:\n{}'.format(
+                        run.hook.name, unit, run.stderr))
+        self.say('{}: {} hooks, {} hook-tool calls, {:.1f} s'.format(
+            what, hooks, calls, time.monotonic() - start))
+
+    def record(self, run):
+        print(run.unit, run.hook.name, file=self.log)
+        for call in run.calls:
+            print('    ' + ' '.join(call.argv), file=self.log)
+        for bag, changes in run.changes.items():
+            print('    wrote', bag, sorted(changes), file=self.log)
+
+    def party(self, juju, unit, kept=False):
+        """The files of a unit; copies of certificate and CA go into the output."""
+        pki = juju.unit_directory(unit) / 'charm/pki'
+        copy = self.output / unit.replace('/', '-')
+        copy.mkdir(exist_ok=True)
+        for name in ('certificate.pem', 'ca.pem'):
+            shutil.copy(str(pki / name), str(copy / name))
+        return Party(unit, pki / 'key.pem', pki / 'certificate.pem', pki / 'ca.pem',
+                     juju.model.address(unit))
+
+    def show_units(self, juju):
+        table = Table(title='Units', title_justify='left')
+        for column in ('unit', 'address', 'status', 'certificate'):
+            table.add_column(column)
+        for unit in juju.units():
+            party = self.party(juju, unit)
+            openssl('verify', '-CAfile', str(party.ca), str(party.certificate))
+            text = openssl('x509', '-noout', '-subject', '-enddate', '-serial',
+                           '-in', str(party.certificate))
+            leads = ' (leader)' if unit == juju.model.leader else ''
+            table.add_row(unit + leads, party.address, ': '.join(juju.status(unit)), text)
+        self.console.print(table)
+
+    def shake(self, parties):
+        """Mutual TLS between all ordered pairs; each must see the other's name."""
+        table = Table(title='Mutual TLS, server in the row, client in the column',
+                      title_justify='left')
+        for name in [''] + [party.name for party in parties]:
+            table.add_column(name)
+        rows = {server.name: [server.name] for server in parties}
+        for server in parties:
+            for client in parties:
+                if server == client:
+                    rows[server.name].append('')
+                    continue
+                names = shake_hands(server, client)
+                promise(names == (client.name, server.name),
+                        '{} and {} saw {}'.format(server.name, client.name, names))
+                rows[server.name].append('[green]accepted[/]')
+        for row in rows.values():
+            table.add_row(*row)
+        self.console.print(table)
+
+    def shake_with_a_stranger(self, party, directory):
+        """Same name and address, certificate of another CA: both ways must be refused."""
+        stranger = foreign(party, directory)
+        for server, client in permutations([party, stranger]):
+            try:
+                shake_hands(server, client)
+            except OSError as error:  # ssl.SSLError is one
+                self.say('foreign CA as {}: [green]refused[/] ({})'.format(
+                    'client' if client is stranger else 'server',
+                    getattr(error, 'reason', None) or error))
+            else:
+                raise Broken('a certificate of a foreign CA was accepted')
+
+    def run(self, units):
+        start = time.monotonic()
+        charm = build(LAYER, self.output / 'charm')
+        self.say('built the example with charm-build: {:.1f} s'.format(time.monotonic() - start))
+        with Juju(charm, self.output / 'units', real=True) as juju:
+            names = [juju.add_unit() for _ in range(units)]
+            juju.elect(names[0])
+            self.settle('{} units from nothing to served'.format(units), juju)
+            self.show_units(juju)
+            self.shake([self.party(juju, unit) for unit in juju.units()])
+            self.shake_with_a_stranger(self.party(juju, names[1]), self.output)
+
+            newcomer = juju.add_unit()
+            self.settle('{} added'.format(newcomer), juju)
+            juju.remove_unit(names[0])
+            self.settle('the leader {} removed'.format(names[0]), juju)
+            promise(names[0] not in juju.units(), '{} is still there'.format(names[0]))
+            juju.elect(names[1])
+            self.settle('{} leads'.format(names[1]), juju)
+
+            renewed = names[-1]
+            party = self.party(juju, renewed)
+            before = party.certificate.read_text(), party.key.read_text()
+            juju.action(renewed, 'renew')
+            self.settle('{} renews with the same key'.format(renewed), juju)
+            promise(party.certificate.read_text() != before[0], 'the certificate is the old one')
+            promise(party.key.read_text() == before[1], 'the key is another')
+            self.show_units(juju)
+            self.shake([self.party(juju, unit) for unit in juju.units()])
+        self.say('everything as promised, in {:.0f} s'.format(time.monotonic() - start))
+
+
+def foreign(party, directory):
+    """A party with the same name and address as that one, but of another CA."""
+    home = directory / 'foreign'
+    home.mkdir()
+    key, certificate = str(home / 'key.pem'), str(home / 'certificate.pem')
+    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+            '-keyout', key, '-out', certificate, '-days', '1', '-subj', '/CN=a foreign CA',
+            '-addext', 'subjectAltName=IP:' + party.address)
+    return party._replace(name='foreign', key=Path(key), certificate=Path(certificate))
+
+
+def number_of_units(text):
+    number = int(text)
+    if not 2 <= number <= 20:
+        raise argparse.ArgumentTypeError('{} is not between 2 and 20'.format(number))
+    return number
+
+
+def main():
+    parser = argparse.ArgumentParser(prog='tox -e demo --', description=__doc__)
+    parser.add_argument('--units', type=number_of_units, default=3, metavar='N',
+                        help='how many units to start with, 2 to 20 (3)')
+    parser.add_argument('--output', type=Path, help='a new directory for certificates and log')
+    arguments = parser.parse_args()
+    output = arguments.output or Path(tempfile.mkdtemp(prefix='interface-tls-demo-'))
+    if arguments.output:
+        try:
+            output.mkdir(parents=True)
+        except OSError as error:
+            parser.error('cannot make {}: {}'.format(output, error.strerror))
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    try:
+        Demo(console, output).run(arguments.units)
+        return 0
+    except Broken as error:
+        console.print('[red]NOT as promised:[/] {}'.format(error))
+        return 1
+    finally:
+        console.print('certificates and log: {}'.format(output), soft_wrap=True)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""A small, true Juju: a double for one application with peer relations.
+
+    with Juju('path/to/built/charm', 'new/directory') as juju:
+        juju.elect(juju.add_unit())
+        juju.add_unit()
+        juju.settle()
+        print(juju.bag('app/0'), juju.app_bag())
+
+The hooks of the charm run for real, against hook tools that answer as Juju's do: forked from a
+process that has the frameworks imported (about 20 ms a hook), or with `real=True` as processes
+of their own with each hook tool an executable on PATH. model.py has the units, relation data,
+versions, leadership and the choice of the next hook; context.py what one hook sees and writes;
+tools.py the hook tools; runner.py starts hooks and commits or discards. All of it follows
+sources of juju/juju, cited as JS n where a rule stands; test_fakejuju.py has a test for each.
+
+It can be told to fail: see `Juju.run`, and the knobs of `Model`.
+
+Not modelled, and refused: relations with other applications, subordinates, storage, ports,
+resources, secrets of a unit, goal-state, k8s specs; `juju exec`; an agent that dies in the
+middle of a hook is a killed hook. Hooks run one at a time, so that a run can be repeated:
+what happens on other units while a hook runs is brought in by `on_call`. Nothing here was run
+against a live controller.
+"""
+from .context import CommitFailed
+from .model import Hook, Model, NotModelled
+from .runner import Call, Juju, Run
+
+__all__ = ['Call', 'CommitFailed', 'Hook', 'Juju', 'Model', 'NotModelled', 'Run']

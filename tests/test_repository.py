@@ -1,0 +1,58 @@
+"""README and repository say what is there."""
+import re
+
+import pytest
+
+import peers
+from world import ROOT, TESTS
+
+README = (ROOT / 'README.md').read_text()
+
+
+def code_blocks(language):
+    return re.findall(r'```{}\n(.*?)```'.format(language), README, re.DOTALL)
+
+
+def test_the_handlers_on_the_first_screen_are_the_examples_own():
+    layer = (TESTS / 'example/reactive/tls_example.py').read_text()
+    shown, = code_blocks('python')
+    handlers = shown.strip().split('\n\n\n')
+    assert len(handlers) >= 3
+    for handler in handlers:
+        assert handler in layer
+
+
+def test_ci_runs_the_two_commands_word_for_word():
+    first, second = code_blocks('')[0].strip().split('\n')
+    lines = (ROOT / '.ci/run').read_text().split('\n')
+    assert lines[-3:] == [first, second, '']
+
+
+@pytest.mark.parametrize('flag', [peers.CREATE, peers.SIGN, peers.AVAILABLE])
+def test_the_flag_table_has_each_flag(flag):
+    assert len(re.findall(r'^\| `{}` \|'.format(flag), README, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize('key', [
+    peers.CSR, peers.CSR_ID, peers.ANSWER.format('[unit-name]'),
+    peers.ANSWER_ID.format('[unit-name]')])
+def test_the_wire_table_has_each_key(key):
+    assert len(re.findall(r'^\|.*\| `{}` \|'.format(re.escape(key)), README, re.MULTILINE)) == 1
+
+
+def test_each_promise_of_the_readme_has_tests_with_its_number():
+    promised = set(re.findall(r'^- \*\*P(\d+) ', README, re.MULTILINE))
+    tests = ''.join(path.read_text() for path in TESTS.glob('test_*.py'))
+    assert promised == set(re.findall(r'^def test_p(\d+)_', tests, re.MULTILINE))
+    assert promised == {str(number) for number in range(1, 13)}
+
+
+@pytest.mark.parametrize('link', re.findall(r'\]\(([^)h#][^)]*)\)', README))
+def test_links_lead_to_files(link):
+    assert (ROOT / link).exists()
+
+
+def test_the_top_level_holds_what_the_mission_lists():
+    names = {path.name for path in ROOT.iterdir()
+             if not path.name.startswith('.') and path.name != '__pycache__'}
+    assert names == {'interface.yaml', 'peers.py', 'README.md', 'copyright', 'tests', 'tox.ini'}
