@@ -349,9 +349,11 @@ class TlsPeers(RelationBase):
         """Store and announce the certificate for this unit's current request, if it is new."""
         local = hookenv.local_unit()
 
-        # One key at a time: the bag grows with the application, and every unit reads it on
-        # every answer to anybody.
+        # A follower reads one key at a time: the bag grows with the application, and every
+        # unit looks on every answer to anybody. The leader needs the whole bag anyway.
         def answer(key):
+            if me['leads']:
+                return self._answers(me).get(key.format(local))
             return hookenv.relation_get(key.format(local), rid=me['relation'],
                                         app=hookenv.application_name())
 

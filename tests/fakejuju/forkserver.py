@@ -4,6 +4,7 @@ What it does for a hook is what the kernel would do for the process of its own: 
 environment and nothing else, its directory, its file run as `__main__`. Hook tools are not
 started as processes either, their calls go straight to the agent's socket.
 """
+import gc
 import importlib
 import io
 import json
@@ -71,6 +72,7 @@ def run_hook(request):
                               for fd in (1, 2))
     os.environ.clear()
     os.environ.update(request['env'])
+    sys.dont_write_bytecode = False  # the caller's choice, not the hook's
     os.chdir(request['directory'])
     sys.argv = [request['file']]
     answer_hook_tools()
@@ -87,6 +89,7 @@ def run_hook(request):
 def main():
     for name in PRELOADED:
         importlib.import_module(name)
+    gc.freeze()  # children would copy every page that a collection touches
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

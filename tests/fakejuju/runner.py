@@ -97,7 +97,9 @@ class Juju:
         self.charm = Path(charm)
         self.real = real
         metadata = yaml.safe_load((self.charm / 'metadata.yaml').read_text())
-        self.model = Model(app or metadata['name'], list(metadata.get('peers') or ()), **knobs)
+        endpoints = list(metadata.get('peers') or ())
+        self.endpoint = endpoints[0] if endpoints else None
+        self.model = Model(app or metadata['name'], endpoints, **knobs)
         options = self.charm / 'config.yaml'
         if options.exists():
             for name, option in yaml.safe_load(options.read_text())['options'].items():
@@ -212,9 +214,8 @@ class Juju:
     def relation(self, id_=None):
         """By id; without one, the newest of the first endpoint in metadata.yaml."""
         if id_ is None:
-            endpoint = next(iter(self.model.relations.values())).endpoint
             id_ = [each.id for each in self.model.relations.values()
-                   if each.endpoint == endpoint][-1]
+                   if each.endpoint == self.endpoint][-1]
         return self.model.relations[id_]
 
     def bag(self, unit, relation=None):
