@@ -371,16 +371,15 @@ class Agent:
         """Tools of one unit are executed one at a time (JS 4.1)."""
         while True:
             connection, _ = self.listener.accept()
-            with connection, connection.makefile('rwb') as stream:
+            with connection, connection.makefile('rb') as stream:
                 line = stream.readline()
                 if not line:
                     return
                 self.ready.wait()
                 try:
                     answer = self.answer(json.loads(line.decode()))
-                    stream.write(json.dumps(answer).encode())
-                    stream.flush()
-                except BrokenPipeError:  # killed
+                    connection.sendall(json.dumps(answer).encode())
+                except ConnectionError:  # the hook was killed
                     pass
                 except Exception as problem:  # NotModelled, or an error in the double
                     self.problem = problem

@@ -1,0 +1,152 @@
+"""Keys, requests and certificates, with the openssl command. Nothing here knows of Juju.
+
+In `pki/` below the charm's directory, which an upgrade of the charm leaves alone:
+
+    key.pem          this unit's private key; made once, never leaves the unit
+    request.pem      the CSR for it; kept, so that to ask again is to ask the same
+    certificate.pem  the certificate in use
+    ca.pem           the CA certificates that this unit trusts
+"""
+import os
+import re
+import secrets
+import subprocess
+import tempfile
+from pathlib import Path
+
+HOME = Path('pki')  # hooks and actions run in the charm's directory
+KEY = HOME / 'key.pem'
+REQUEST = HOME / 'request.pem'
+CERTIFICATE = HOME / 'certificate.pem'
+CA = HOME / 'ca.pem'
+
+NEW_KEY = ('ecparam', '-name', 'prime256v1', '-genkey', '-noout')
+
+# No extension is taken from a CSR.
+CONFIG = '''
+[req]
+distinguished_name = subject
+[subject]
+[ca]
+basicConstraints = critical, CA:true, pathlen:0
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+[leaf]
+basicConstraints = critical, CA:false
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth, clientAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = {names}
+'''
+
+
+class Fault(Exception):
+    """What openssl has to say against an input."""
+
+
+def openssl(*arguments, text=''):
+    """(stdout, stderr) of the command."""
+    done = subprocess.run(('openssl',) + arguments, input=text, universal_newlines=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if done.returncode:
+        raise Fault(done.stderr.strip())
+    return done.stdout, done.stderr
+
+
+def write(path, text):
+    """All of the text or nothing, and never readable by others, not even for a moment."""
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    new = path.with_suffix('.new')
+    with open(os.open(str(new), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'w') as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+
+
+def subject(name):
+    return '/CN=' + name.replace('/', '\\/')
+
+
+# A unit.
+
+def request(name):
+    """This unit's CSR; made, with its key, the first time."""
+    if not KEY.exists():
+        write(KEY, openssl(*NEW_KEY)[0])
+    if not REQUEST.exists():
+        write(REQUEST, openssl('req', '-new', '-key', str(KEY), '-subj', subject(name))[0])
+    return REQUEST.read_text()
+
+
+def install(chain):
+    """Put a chain in use: this unit's certificate first, then the CA certificates to trust.
+
+    Fault if it is not for this unit's key, or if none of those CAs has signed it.
+    """
+    certificate, *trusted = re.findall(
+        '-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?', chain, re.DOTALL)
+    public_key = openssl('x509', '-noout', '-pubkey', text=certificate)[0]
+    if public_key != openssl('pkey', '-in', str(KEY), '-pubout')[0]:
+        raise Fault('the certificate is not for the key of this unit')
+    with tempfile.TemporaryDirectory() as scratch:
+        ca = Path(scratch, 'ca.pem')
+        write(ca, ''.join(trusted))
+        openssl('verify', '-CAfile', str(ca), text=certificate)
+    write(CA, ''.join(trusted))
+    write(CERTIFICATE, certificate)
+
+
+def ends_within(seconds):
+    """Whether the certificate in use, if there is one, ends so soon."""
+    try:
+        openssl('x509', '-noout', '-checkend', str(seconds), '-in', str(CERTIFICATE))
+    except Fault:
+        return CERTIFICATE.exists()
+    return False
+
+
+def end():
+    """When the certificate in use ends, in openssl's words; None if there is none."""
+    if CERTIFICATE.exists():
+        return openssl('x509', '-noout', '-enddate', '-in', str(CERTIFICATE))[0].strip()[9:]
+    return None
+
+
+# The leader. The CA's key is in a file only while openssl works with it.
+
+def make_ca(name):
+    """(certificate, key) of a new CA, good for ten years."""
+    with tempfile.TemporaryDirectory() as scratch:
+        config, key = Path(scratch, 'config'), Path(scratch, 'key.pem')
+        write(config, CONFIG.format(names='DNS:' + name))
+        write(key, openssl(*NEW_KEY)[0])
+        certificate = openssl(
+            'req', '-x509', '-new', '-key', str(key), '-config', str(config), '-extensions', 'ca',
+            '-subj', subject('{} CA {}'.format(name, secrets.token_hex(4))), '-days', '3650')[0]
+        return certificate, key.read_text()
+
+
+def sign(csr, name, alternative_names, days, ca_certificate, ca_key):
+    """A certificate for the key that signed `csr`, for server and client use.
+
+    All that is taken from the CSR is its public key. Fault if it is not signed with that key.
+    """
+    public_key, verdict = openssl('req', '-noout', '-pubkey', '-verify', text=csr)
+    if 'verify OK' not in verdict:  # older versions exit 0 whatever they find
+        raise Fault('the request is not signed with its own key')
+    with tempfile.TemporaryDirectory() as scratch:
+        files = {key: Path(scratch, key) for key in ('config', 'public', 'ca', 'key', 'request')}
+        write(files['config'], CONFIG.format(names=', '.join(alternative_names)))
+        write(files['public'], public_key)
+        write(files['ca'], ca_certificate)
+        write(files['key'], ca_key)
+        # Carries the subject; -force_pubkey puts the unit's key in place of the CA's.
+        write(files['request'], openssl('req', '-new', '-key', str(files['key']),
+                                        '-config', str(files['config']), '-subj', subject(name))[0])
+        return openssl(
+            'x509', '-req', '-in', str(files['request']), '-force_pubkey', str(files['public']),
+            '-CA', str(files['ca']), '-CAkey', str(files['key']),
+            '-set_serial', str(secrets.randbits(159)), '-days', str(days),
+            '-extfile', str(files['config']), '-extensions', 'leaf')[0]
