@@ -160,6 +160,7 @@ class TlsPeers(RelationBase):
         """
         unit = hookenv.local_unit()
         _require('CSR', unit, csr, REQUEST_LABELS)
+        _start()
         me = self._recall()
         if csr == me['csr'] and not me['taken']:
             return
@@ -188,6 +189,7 @@ class TlsPeers(RelationBase):
         wrote: sound PEM, but nobody has looked into them, so take no name or address from them.
         `set_cert` then answers these very requests, in this hook or a much later one.
         """
+        _start()
         me = self._recall()
         requests = {}
         if me['relation'] and self._survey(me, list(me['waiting'])):
@@ -213,6 +215,7 @@ class TlsPeers(RelationBase):
         if not isinstance(unit_name, str):
             raise TypeError('unit name: expected str, not {}'.format(type(unit_name).__name__))
         _require('certificate', unit_name, certificate, CERTIFICATE_LABELS)
+        _start()
         me = self._recall()
         if unit_name not in me['shown']:
             raise ValueError('certificate for {!r}: get_csr_map() never handed out a request '
@@ -481,7 +484,9 @@ def _log(message):
     hookenv.log('interface:tls: ' + message, level=hookenv.WARNING)
 
 
+@hookenv.cached
 def _start():
+    """Once per hook; a charm layer's own atstart function may call a method before."""
     endpoints = hookenv.role_and_interface_to_relations('peers', INTERFACE)
     if len(endpoints) > 1:
         raise ValueError('interface:tls serves one endpoint of a charm, metadata.yaml has {}: '

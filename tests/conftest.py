@@ -11,7 +11,8 @@ except (OSError, RuntimeError):
     # charmhelpers 1.2.1 refuses to be imported on Debian and macOS, and has no switch for it.
     osplatform.get_platform = lambda: 'ubuntu'
 
-from world import World, assemble  # noqa: E402  (imports what the lines above make importable)
+# They import what the lines above make importable.
+from world import METADATA, World, assemble  # noqa: E402
 
 
 def pytest_report_header():
@@ -24,6 +25,13 @@ def pytest_report_header():
 def charm(tmp_path_factory):
     """A charm of the interface and a layer that only answers its flags."""
     return assemble(tmp_path_factory.mktemp('charm'))
+
+
+@pytest.fixture(scope='session')
+def crowded(tmp_path_factory):
+    """The same charm with another peer relation beside ours."""
+    peers = dict(METADATA['peers'], cluster={'interface': 'other'})
+    return assemble(tmp_path_factory.mktemp('crowded'), metadata=dict(METADATA, peers=peers))
 
 
 @pytest.fixture

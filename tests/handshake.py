@@ -24,23 +24,23 @@ def common_name(certificate):
 
 
 def shake_hands(server, client):
-    """(name the server saw, name the client saw); ssl.SSLError or OSError if either refuses."""
+    """(name the server saw, name the client saw); an OSError, such as ssl.SSLError, if one refuses."""
     seen, refused = [], []
+
+    def serve(listener):
+        try:
+            with listener.accept()[0] as raw:
+                raw.settimeout(SECONDS)
+                with context(server, ssl.Purpose.CLIENT_AUTH).wrap_socket(
+                        raw, server_side=True) as connection:
+                    seen.append(common_name(connection.getpeercert()))
+                    connection.sendall(connection.recv(5))
+        except OSError as error:  # ssl.SSLError is one
+            refused.append(error)
+
     with socket.create_server((server.address, 0)) as listener:
         listener.settimeout(SECONDS)
-
-        def serve():
-            try:
-                with listener.accept()[0] as raw:
-                    raw.settimeout(SECONDS)
-                    with context(server, ssl.Purpose.CLIENT_AUTH).wrap_socket(
-                            raw, server_side=True) as connection:
-                        seen.append(common_name(connection.getpeercert()))
-                        connection.sendall(connection.recv(5))
-            except (ssl.SSLError, OSError) as error:
-                refused.append(error)
-
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, args=[listener])
         thread.start()
         try:
             with socket.create_connection(listener.getsockname(), SECONDS) as raw:
@@ -51,8 +51,11 @@ def shake_hands(server, client):
                     if connection.recv(5) != b'hello':
                         raise ssl.SSLError('{} closed the connection'.format(server.name))
                     seen.append(common_name(connection.getpeercert()))
-        finally:
-            thread.join()
+        except OSError as error:
+            refused.append(error)
+        thread.join()
+    # Who refuses says why; the other may only see the connection end.
+    refused.sort(key=lambda error: not isinstance(error, ssl.SSLCertVerificationError))
     if refused:
         raise refused[0]
     return tuple(seen)

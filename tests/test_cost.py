@@ -4,7 +4,7 @@ The layer `answers` makes no call, and juju-log does not count: `calls` are the 
 """
 import pytest
 
-from world import METADATA, SIGN, assemble, calls
+from world import SIGN, calls
 
 
 def tools(run):
@@ -84,13 +84,13 @@ def test_the_first_look_of_a_new_leader(world):
     assert sorted(tools(run)) == ['is-leader'] + ['relation-get'] * 5 + ['relation-list']
 
 
-@pytest.mark.parametrize('units, most', [(10, 320), (30, 2800)])
-def test_from_nothing_to_every_unit_served(world, tmp_path, units, most):
-    alone = dict(METADATA, peers={'certificates': {'interface': 'tls'}})
-    it = world(units, charm=assemble(tmp_path / 'alone', metadata=alone))
+@pytest.mark.parametrize('units, most', [
+    (10, 320), pytest.param(20, 1250, marks=pytest.mark.slow),
+    pytest.param(30, 2800, marks=pytest.mark.slow)])
+def test_from_nothing_to_every_unit_served(world, units, most):
+    it = world(units)
     assert it.unserved() == []
     total = sum(len(calls(run)) for run in it.juju.runs)
-    print('{} units: {} hooks, {} calls'.format(units, len(it.juju.runs), total))
     assert total <= most
     assert it.signed() == units
     # No hook costs more than a first look, and that grows only with the number of members.

@@ -17,7 +17,7 @@ AVAILABLE = 'signed certificate available'
 METADATA = {
     'name': 'tls',
     'summary': 'A layer that only answers the flags.',
-    'peers': {'certificates': {'interface': 'tls'}, 'cluster': {'interface': 'other'}},
+    'peers': {'certificates': {'interface': 'tls'}},
 }
 
 

@@ -167,7 +167,7 @@ class Juju:
         if not agent.failed:
             agent.due.add('upgrade-charm')
 
-    def action(self, unit, name, **params):
+    def action(self, unit, name, /, **params):
         """Queue an action; its Run tells the results."""
         self.model.unit(unit).actions.append(
             Hook(name, 'action', params=tuple(sorted(params.items()))))

@@ -5,7 +5,8 @@ not look into them. A test steers a unit by files beside the unit's state databa
 
 * `asks`, the text of this unit's CSR (by default the unit's name and how often it asked);
 * `busy`, names of flags that the layer does not answer now;
-* `script.py`, run once with `tls`, the interface object; what it puts into `results` is kept.
+* `script.py`, run once with `tls`, the interface object; what it puts into `results` is kept;
+* `early.py`, the same, but before the interface or any handler has run.
 """
 import base64
 import os
@@ -67,10 +68,17 @@ def install(tls):
 
 @when_not('never set: once in every hook and action')
 def obey():
-    script = told('script.py')
+    obey_file('script.py')
+
+
+def obey_file(name):
+    script = told(name)
     if script:
-        os.remove(os.path.join(HERE, 'script.py'))
+        os.remove(os.path.join(HERE, name))
         results = []
         exec(script, {'tls': endpoint_from_name('certificates'), 'results': results,
                       'pem': pem, 'hookenv': hookenv, 'unitdata': unitdata})
         unitdata.kv().set('results', results)
+
+
+hookenv.atstart(obey_file, 'early.py')

@@ -1,0 +1,233 @@
+"""The example, built by charm-build, as real processes with real keys.
+
+Most tests share one model of three units, and leave it with every unit served.
+"""
+import re
+import ssl
+import subprocess
+from itertools import permutations
+
+import pytest
+
+from charm_build import build
+from fakejuju import Juju
+from handshake import Party, context, shake_hands
+from world import ROOT, TESTS
+
+pytestmark = pytest.mark.once
+
+
+def openssl(*arguments, text=''):
+    return subprocess.run(('openssl',) + arguments, input=text, stdout=subprocess.PIPE,
+                          check=True, universal_newlines=True).stdout
+
+
+def party(juju, unit):
+    pki = juju.unit_directory(unit) / 'charm/pki'
+    return Party(unit, pki / 'key.pem', pki / 'certificate.pem', pki / 'ca.pem',
+                 juju.model.address(unit))
+
+
+def parties(juju):
+    return [party(juju, unit) for unit in juju.units()]
+
+
+def served(juju):
+    """Every unit is active, with a certificate of the CA that all trust."""
+    assert {juju.status(unit)[0] for unit in juju.units()} == {'active'}
+    assert len({each.ca.read_text() for each in parties(juju)}) == 1
+    for each in parties(juju):
+        openssl('verify', '-CAfile', str(each.ca), str(each.certificate))
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    return build(TESTS / 'example', tmp_path_factory.mktemp('built') / 'charm')
+
+
+def deploy(built, directory, units, **knobs):
+    juju = Juju(built, directory, real=True, **knobs)
+    for _ in range(units):
+        juju.add_unit()
+    juju.elect('tls-example/0')
+    juju.settle()
+    return juju
+
+
+@pytest.fixture(scope='module')
+def three(built, tmp_path_factory):
+    with deploy(built, tmp_path_factory.mktemp('three') / 'units', 3) as juju:
+        yield juju
+
+
+def test_a_built_charm_holds_five_files_of_ours(built):
+    interface = built / 'hooks/relations/tls'
+    names = {str(path.relative_to(interface)) for path in interface.rglob('*')}
+    assert names == {'__init__.py', 'peers.py', 'interface.yaml', 'README.md', 'copyright'}
+    assert (interface / 'peers.py').read_bytes() == (ROOT / 'peers.py').read_bytes()
+    assert (interface / '__init__.py').read_bytes() == b''
+
+
+def test_three_units_are_served_the_leader_among_them(three):
+    served(three)
+    for unit in three.units():
+        certificate = str(party(three, unit).certificate)
+        text = openssl('x509', '-noout', '-subject', '-ext',
+                       'subjectAltName,extendedKeyUsage,basicConstraints', '-in', certificate)
+        assert re.search('CN ?= ?{}\n'.format(unit), text)
+        assert 'DNS:{}, IP Address:{}\n'.format(
+            unit.replace('/', '-'), three.model.address(unit)) in text
+        assert 'TLS Web Server Authentication, TLS Web Client Authentication' in text
+        assert 'CA:FALSE' in text
+
+
+def test_every_pair_shakes_hands(three):
+    for server, client in permutations(parties(three), 2):
+        assert shake_hands(server, client) == (client.name, server.name)
+
+
+def test_a_certificate_without_its_key_is_no_use(three):
+    one, other = parties(three)[:2]
+    with pytest.raises(ssl.SSLError, match='(?i)key.values.mismatch'):
+        context(other._replace(key=one.key), ssl.Purpose.CLIENT_AUTH)
+
+
+def test_a_certificate_of_another_ca_is_refused(three, tmp_path):
+    one, other = parties(three)[:2]
+    key, certificate = tmp_path / 'key.pem', tmp_path / 'certificate.pem'
+    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+            '-keyout', str(key), '-out', str(certificate), '-subj', '/CN=tls-example\\/1',
+            '-addext', 'subjectAltName=IP:' + other.address)
+    stranger = other._replace(key=key, certificate=certificate)
+    for server, client in permutations([one, stranger]):
+        with pytest.raises(ssl.SSLCertVerificationError):
+            shake_hands(server, client)
+
+
+def test_a_unit_cannot_stand_for_another(three):
+    one, other, third = parties(three)
+    liar = other._replace(address=third.address)
+    with pytest.raises(ssl.SSLCertVerificationError, match='(?i)ip address mismatch'):
+        shake_hands(liar, one)
+
+
+def test_private_keys_stay_where_they_are_made(three):
+    for unit in three.units():
+        home = three.unit_directory(unit)
+        key = party(three, unit).key
+        assert key.stat().st_mode & 0o777 == 0o600
+        assert key.parent.stat().st_mode & 0o777 == 0o700
+        assert [path for path in home.rglob('*')
+                if path.is_file() and b'BEGIN EC PRIVATE KEY' in path.read_bytes()] == [key]
+        assert 'PRIVATE KEY' not in str(three.bag(unit))
+    assert 'PRIVATE KEY' not in str(three.app_bag())
+    assert not any('PRIVATE KEY' in ' '.join(call.argv) for run in three.runs for call in run.calls)
+    assert len({each.key.read_bytes() for each in parties(three)}) == 3
+
+
+def renew(juju, unit):
+    """Run the action; the certificate before."""
+    before = party(juju, unit).certificate.read_text()
+    juju.action(unit, 'renew')
+    juju.settle()
+    return before
+
+
+def test_the_action_renews_with_the_same_key(three):
+    one = party(three, 'tls-example/1')
+    key = one.key.read_text()
+    assert renew(three, 'tls-example/1') != one.certificate.read_text()
+    assert one.key.read_text() == key
+    served(three)
+
+
+def test_a_unit_renews_when_a_third_of_the_lifetime_is_left(three):
+    one = party(three, 'tls-example/1')
+    before = one.certificate.read_text()
+    for days, renews in ((269, False), (271, True)):  # it has 90
+        three.model.config['certificate-days'] = days
+        three.update_status('tls-example/1')
+        three.settle()
+        assert (one.certificate.read_text() != before) == renews
+    three.model.config['certificate-days'] = 90
+    served(three)
+    openssl('x509', '-noout', '-checkend', str(86400 * 270), '-in', str(one.certificate))
+
+
+def test_a_bad_csr_does_not_keep_others_from_being_signed(three):
+    request = three.unit_directory('tls-example/0') / 'charm/pki/request.pem'
+    good = request.read_text()
+    lines = good.split('\n')
+    lines[-4] = lines[-4][::-1]        # of the signature
+    request.write_text('\n'.join(lines))
+    before = len(three.runs)
+    three.action('tls-example/0', 'renew')
+    assert renew(three, 'tls-example/1') != party(three, 'tls-example/1').certificate.read_text()
+    log = str([run.log for run in three.runs[before:]])
+    assert 'request of tls-example/0 not signed' in log
+    served(three)                      # the certificate in use stays
+    request.write_text(good)
+    assert renew(three, 'tls-example/0') != party(three, 'tls-example/0').certificate.read_text()
+
+
+def test_what_a_csr_says_of_its_unit_is_not_believed(three):
+    pki = three.unit_directory('tls-example/1') / 'charm/pki'
+    good = (pki / 'request.pem').read_text()
+    (pki / 'request.pem').write_text(openssl(
+        'req', '-new', '-key', str(pki / 'key.pem'), '-subj', '/CN=www.example.com',
+        '-addext', 'subjectAltName=DNS:www.example.com', '-addext', 'basicConstraints=CA:true'))
+    assert renew(three, 'tls-example/1') != (pki / 'certificate.pem').read_text()
+    text = openssl('x509', '-noout', '-text', '-in', str(pki / 'certificate.pem'))
+    assert 'www.example.com' not in text and 'CA:TRUE' not in text
+    assert re.search('CN ?= ?tls-example/1\n', text)
+    (pki / 'request.pem').write_text(good)
+
+
+def test_a_certificate_for_another_key_is_not_installed(three):
+    one = party(three, 'tls-example/1')
+    old = one.certificate.read_text()
+    three.action('tls-example/1', 'renew')
+    three.run('tls-example/1')
+    assert three.run('tls-example/0').changes
+    bag = three.relation().app.settings
+    answer = bag['tls-example/1_signed_certificate']
+    bag['tls-example/1_signed_certificate'] = bag['tls-example/0_signed_certificate']
+    run = three.run('tls-example/1')
+    assert run.exit_code == 1
+    assert 'the certificate is not for the key of this unit' in run.stderr
+    assert one.certificate.read_text() == old
+    bag['tls-example/1_signed_certificate'] = answer
+    three.settle()
+    served(three)
+
+
+def test_status_is_set_only_when_it_changes(three):
+    for unit in three.units():
+        statuses = [call.argv[1:] for run in three.runs if run.unit == unit
+                    for call in run.calls if call.argv[0] == 'status-set']
+        assert [status[0] for status in statuses][:2] == ['waiting', 'active']
+        assert all(one != other for one, other in zip(statuses, statuses[1:]))
+
+
+def test_the_ca_survives_its_first_leader(built, tmp_path):
+    with deploy(built, tmp_path / 'units', 2) as juju:
+        ca = party(juju, 'tls-example/1').ca.read_text()
+        juju.remove_unit('tls-example/0')
+        juju.add_unit()
+        juju.settle()
+        juju.elect('tls-example/1')
+        juju.settle()
+        assert juju.units() == ['tls-example/1', 'tls-example/2']
+        served(juju)
+        assert party(juju, 'tls-example/2').ca.read_text() == ca
+
+
+def test_a_first_signing_that_was_not_committed_is_done_again_with_one_ca(built, tmp_path):
+    with Juju(built, tmp_path / 'units', real=True) as juju:
+        juju.elect(juju.add_unit())
+        juju.run('tls-example/0')
+        run = juju.run('tls-example/0', fail_commit=True)
+        assert 'secret-add' in [call.argv[0] for call in run.calls]
+        juju.settle()
+        assert len(juju.model.secrets) == 1
+        served(juju)
