@@ -24,7 +24,7 @@ def common_name(certificate):
 
 
 def shake_hands(server, client):
-    """(name the server saw, name the client saw); an OSError, such as ssl.SSLError, if one refuses."""
+    """(name the server saw, name the client saw); OSError, such as ssl.SSLError, if one refuses."""
     seen, refused = [], []
 
     def serve(listener):
