@@ -1,6 +1,6 @@
 """Fixtures, and the header line with the versions that matter."""
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import distributions
 
 import pytest
 from charmhelpers import osplatform
@@ -17,8 +17,9 @@ from world import METADATA, World, assemble  # noqa: E402
 
 def pytest_report_header():
     openssl = subprocess.run(['openssl', 'version'], stdout=subprocess.PIPE, check=True)
+    versions = {each.metadata['Name']: each.version for each in distributions()}
     return 'charms.reactive {}, charmhelpers {}, {}'.format(
-        version('charms.reactive'), version('charmhelpers'), openssl.stdout.decode().strip())
+        versions['charms.reactive'], versions['charmhelpers'], openssl.stdout.decode().strip())
 
 
 @pytest.fixture(scope='session')
@@ -34,15 +35,32 @@ def crowded(tmp_path_factory):
     return assemble(tmp_path_factory.mktemp('crowded'), metadata=dict(METADATA, peers=peers))
 
 
+@pytest.fixture(scope='session')
+def settled(tmp_path_factory):
+    """settled(units, charm, knobs): a model of them at rest, made once, to copy from."""
+    models = {}
+
+    def model(units, charm, knobs):
+        key = units, charm, tuple(sorted(knobs.items()))
+        if key not in models:
+            models[key] = World(charm, tmp_path_factory.mktemp('settled') / 'model', **knobs)
+            models[key].start(units)
+        return models[key]
+
+    yield model
+    for each in models.values():
+        each.juju.close()
+
+
 @pytest.fixture
-def world(charm, tmp_path):
-    """world(units, **knobs): the charm deployed; each call gives a new model."""
+def world(settled, charm, tmp_path):
+    """world(units, **knobs): the charm deployed and at rest; each call gives a new model."""
     worlds = []
 
     def deploy(units=0, charm=charm, **knobs):
-        worlds.append(World(charm, tmp_path / 'model-{}'.format(len(worlds)), **knobs))
-        worlds[-1].start(units)
-        return worlds[-1]
+        copy = settled(units, charm, knobs).copy(tmp_path / 'model-{}'.format(len(worlds)))
+        worlds.append(copy)
+        return copy
 
     yield deploy
     for each in worlds:

@@ -1,5 +1,6 @@
 """The interface in a model: what the tests of the promises build, ask and look at."""
 import base64
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -61,6 +62,11 @@ class World:
     def __init__(self, charm, directory, **knobs):
         self.directory = directory
         self.juju = fakejuju.Juju(charm, directory, **knobs)
+
+    def copy(self, directory):
+        other = copy.copy(self)
+        other.directory, other.juju = directory, self.juju.copy(directory)
+        return other
 
     def start(self, units):
         """Add that many units, the first the leader, and let it settle."""

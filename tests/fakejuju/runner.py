@@ -1,5 +1,6 @@
 """Runs the hooks of a model's units, forked or as real processes, and commits what they did."""
 import atexit
+import copy
 import json
 import os
 import shutil
@@ -113,6 +114,14 @@ class Juju:
             '/usr/sbin', '/usr/bin', '/sbin', '/bin'])
         if real:
             self.path = os.pathsep.join([str(self.install_tools()), self.path])
+
+    def copy(self, directory):
+        """Another model that goes on from this one's state, the units' files included."""
+        other = Juju(self.charm, directory, self.real, self.model.app, version=self.model.version)
+        for name in self.model.units:
+            shutil.copytree(str(self.unit_directory(name)), str(other.unit_directory(name)))
+        other.model, other.runs = copy.deepcopy(self.model), list(self.runs)
+        return other
 
     def install_tools(self):
         """An executable for each hook tool; -S and -E halve the time that Python takes to start."""
