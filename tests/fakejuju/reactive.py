@@ -18,5 +18,5 @@ def kv(database):
         connection.close()
 
 
-def flags(database):
-    return sorted(key[len(FLAGS):] for key in kv(database) if key.startswith(FLAGS))
+def flags(kv):
+    return sorted(key[len(FLAGS):] for key in kv if key.startswith(FLAGS))

@@ -18,9 +18,9 @@ import yaml
 
 from . import reactive, tools
 from .context import CommitFailed, Context
-from .model import Hook, Model
+from .model import Hook, Model, NotModelled
 
-Call = namedtuple('Call', 'argv code stdout stderr')
+Call = namedtuple('Call', 'argv stdin code stdout stderr')
 
 # What is unlikely to be a test's intention: a unit that needs more hooks than this to settle.
 MANY_HOOKS = 100000
@@ -47,6 +47,49 @@ class Run:
         return '{} of {}: exit code {}, {}\n{}'.format(
             self.hook.name, self.unit, self.exit_code,
             'committed' if self.committed else self.error or 'not committed', self.stderr)
+
+
+class Killed(Exception):
+    """The hook is killed at this call of a hook tool."""
+
+
+class Answers:
+    """Answers the hook tools of one run, and brings in its faults."""
+
+    def __init__(self, run, context, kill_at=None, on_call=None):
+        self.run = run
+        self.context = context
+        self.kill_at = kill_at
+        self.on_call = on_call or {}
+        self.names = tools.tools_of(context.model.version)
+        self.count = 0
+
+    def __call__(self, argv, stdin, directory):
+        """Exit code, stdout and stderr of the tool; None if there is none of that name."""
+        if argv[0] not in self.names:
+            return None
+        argv, stdin = with_file(argv, stdin, directory)
+        if argv[0] != 'juju-log':
+            self.count += 1
+            if self.count in self.on_call:
+                self.on_call[self.count]()
+            if self.count == self.kill_at:
+                self.run.calls.append(Call(argv, stdin, None, '', ''))
+                raise Killed
+        result = tools.call(self.context, argv, stdin)
+        self.run.calls.append(Call(argv, stdin, *result))
+        return result
+
+
+def with_file(argv, stdin, directory):
+    """`--file path` as `--file -`: who looks at the call later finds no file any more."""
+    if '--file' in argv[:-1]:
+        at = argv.index('--file') + 1
+        path = os.path.join(directory, argv[at])
+        if argv[at] != '-' and os.path.isfile(path):
+            with open(path, encoding='utf-8') as file:
+                return argv[:at] + ['-'] + argv[at + 1:], file.read()
+    return argv, stdin
 
 
 class Forkserver:
@@ -108,7 +151,7 @@ class Juju:
         self.runs = []
         # A short path of its own: the address of a unix socket has at most 107 bytes.
         self.scratch = Path(tempfile.mkdtemp(prefix='fakejuju-'))
-        self.agent = Agent(str(self.scratch / 'socket'), tools.tools_of(self.model.version))
+        self.agent = Agent(str(self.scratch / 'socket'))
         self.path = os.pathsep.join([
             os.path.dirname(sys.executable), '/usr/local/sbin', '/usr/local/bin',
             '/usr/sbin', '/usr/bin', '/sbin', '/bin'])
@@ -128,7 +171,7 @@ class Juju:
         directory = self.scratch / 'tools'
         directory.mkdir()
         source = (Path(__file__).parent / 'hook-tool').read_text()
-        for name in self.agent.tools:
+        for name in tools.tools_of(self.model.version):
             tool = directory / name
             tool.write_text('#!{} -SE\n{}'.format(sys.executable, source))
             tool.chmod(0o755)
@@ -242,7 +285,7 @@ class Juju:
         return reactive.kv(self.state_db(unit))
 
     def flags(self, unit):
-        return reactive.flags(self.state_db(unit))
+        return reactive.flags(self.kv(unit))
 
     def status(self, unit):
         return self.model.unit(unit).status
@@ -274,7 +317,7 @@ class Juju:
             self.model.commit(unit, hook)
             return run
         context = Context(self.model, unit, hook)
-        self.execute(run, context, file, kill_at, on_call or {})
+        self.execute(run, context, file, Answers(run, context, kill_at, on_call))
         run.log, run.exit_code = context.log, run.exit_code or exit
         run.action = context.action if hook.kind == 'action' else None
         if depose_before_commit:
@@ -302,7 +345,7 @@ class Juju:
             return str(self.unit_directory(unit) / 'charm')
         return self.model.unit(unit).charm
 
-    def execute(self, run, context, file, kill_at, on_call):
+    def execute(self, run, context, file, answers):
         home, charm = self.unit_directory(run.unit), self.charm_directory(run.unit)
         run.env = context.environment(charm, self.agent.address, self.path,
                                       None if self.real else str(self.state_db(run.unit)))
@@ -313,15 +356,14 @@ class Juju:
                 process = subprocess.Popen([str(file)], cwd=charm, env=run.env, stdout=stdout,
                                            stderr=stderr, stdin=subprocess.DEVNULL,
                                            start_new_session=True)
-            self.agent.serve(run, context, kill_at, on_call,
-                             lambda: os.killpg(process.pid, signal.SIGKILL))
+            self.agent.serve(answers, lambda: os.killpg(process.pid, signal.SIGKILL))
             run.exit_code = process.wait()
         else:
             if not stat.S_IXUSR & file.stat().st_mode:
                 raise PermissionError('{} is not executable'.format(file))
             server = Forkserver.shared()
             pid = server.start(str(file), charm, run.env, *output)
-            self.agent.serve(run, context, kill_at, on_call, lambda: os.kill(pid, signal.SIGKILL))
+            self.agent.serve(answers, lambda: os.kill(pid, signal.SIGKILL))
             run.exit_code = server.wait()
         self.agent.end()
         run.stdout, run.stderr = (Path(path).read_text(errors='replace') for path in output)
@@ -352,9 +394,8 @@ class Juju:
 class Agent:
     """Answers the hook tools of the one hook that runs, over a unix socket."""
 
-    def __init__(self, address, names):
+    def __init__(self, address):
         self.address = address
-        self.tools = names
         self.problem = None
         self.ready = threading.Event()
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -363,10 +404,9 @@ class Agent:
         self.thread = threading.Thread(target=self.work, daemon=True)
         self.thread.start()
 
-    def serve(self, run, context, kill_at, on_call, kill):
-        self.run, self.context, self.kill_at, self.on_call, self.kill = (
-            run, context, kill_at, on_call, kill)
-        self.count = 0
+    def serve(self, answers, kill):
+        """Answer this hook; `kill` ends it."""
+        self.answers, self.kill = answers, kill
         self.ready.set()
 
     def end(self):
@@ -386,29 +426,18 @@ class Agent:
                     return
                 self.ready.wait()
                 try:
-                    answer = self.answer(json.loads(line.decode()))
+                    request = json.loads(line.decode())
+                    if request.pop('context') != self.answers.context.id:
+                        raise NotModelled('a process that outlives its hook')
+                    answer = self.answers(**request)
                     connection.sendall(json.dumps(answer).encode())
+                except Killed:
+                    self.kill()
                 except ConnectionError:  # the hook was killed
                     pass
                 except Exception as problem:  # NotModelled, or an error in the double
                     self.problem = problem
                     self.kill()
-
-    def answer(self, request):
-        argv = request['argv']
-        if argv[0] not in self.tools:
-            return None
-        if argv[0] != 'juju-log':
-            self.count += 1
-            if self.count in self.on_call:
-                self.on_call[self.count]()
-            if self.count == self.kill_at:
-                self.run.calls.append(Call(argv, None, '', ''))
-                self.kill()
-                return [1, '', '']
-        result = tools.call(self.context, list(argv), request['stdin'], request['directory'])
-        self.run.calls.append(Call(argv, *result))
-        return result
 
     def close(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

@@ -479,17 +479,13 @@ def tools_of(version):
                   and not (name.startswith('secret-') and major < 3))
 
 
-def call(context, argv, stdin='', directory='/'):
-    """Run one tool."""
+def call(context, argv, stdin=''):
+    """Run one tool; a path in its arguments is absolute."""
     name, arguments = os.path.basename(argv[0]), argv[1:]
     if name in NOT_MODELLED:
         raise NotModelled(name)
     if '--help' in arguments and name != 'relation-set':
         raise NotModelled('{} --help'.format(name))
-    if '--file' in arguments:  # relative to where the tool was called
-        at = arguments.index('--file') + 1
-        arguments[at:at + 1] = [path if path == '-' else os.path.join(directory, path)
-                                for path in arguments[at:at + 1]]
     try:
         return Result(0, TOOLS[name](context, arguments, stdin), '')
     except ToolError as error:
