@@ -139,4 +139,4 @@ def test_the_same_request_is_a_new_one_once_its_answer_was_taken(world):
     it.juju.settle()
     it.ask('tls/1', 'same')
     it.juju.settle()
-    assert it.announced('tls/1')[1:] == ['same by tls/0 #3', 'same by tls/0 #4']
+    assert it.announced('tls/1')[1:] == ['same by tls/0 #1', 'same by tls/0 #2']

@@ -50,7 +50,9 @@ def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', met
         names += [endpoint + '-relation-' + kind
                   for kind in ('created', 'joined', 'changed', 'departed', 'broken')]
     (charm / 'actions').mkdir()
-    for path in [charm / 'hooks' / name for name in names] + [charm / 'actions/act']:
+    actions = ['act', 'renew', 'repeat', 'slow', 'finish']
+    for path in [charm / 'hooks' / name for name in names] \
+            + [charm / 'actions' / name for name in actions]:
         path.write_text(template.format(path.name))
         path.chmod(0o755)
     return charm
@@ -59,9 +61,9 @@ def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', met
 class World:
     """Units of the charm made by `assemble`, with the words the promises are made in."""
 
-    def __init__(self, charm, directory, **knobs):
+    def __init__(self, charm, directory, juju=fakejuju.Juju, **knobs):
         self.directory = directory
-        self.juju = fakejuju.Juju(charm, directory, **knobs)
+        self.juju = juju(charm, directory, **knobs)
 
     def copy(self, directory):
         other = copy.copy(self)
@@ -135,7 +137,11 @@ class World:
 
     def signed(self):
         """How often the layers signed, all units together."""
-        return sum(self.juju.kv(unit).get('signed', 0) for unit in self.juju.units())
+        return sum(self.signed_by(unit) for unit in self.juju.units())
+
+    def signed_by(self, unit):
+        return sum(count for key, count in self.juju.kv(unit).items()
+                   if key.startswith('signed '))
 
 
 def calls(run):

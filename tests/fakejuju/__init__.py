@@ -10,8 +10,9 @@ The hooks of the charm run for real, against hook tools that answer as Juju's do
 process that has the frameworks imported (about 20 ms a hook), or with `real=True` as processes
 of their own with each hook tool an executable on PATH. model.py has the units, relation data,
 versions, leadership and the choice of the next hook; context.py what one hook sees and writes;
-tools.py the hook tools; runner.py starts hooks and commits or discards. All of it follows
-sources of juju/juju, cited as JS n where a rule stands; test_fakejuju.py has a test for each.
+tools.py the hook tools; runner.py starts hooks and commits or discards; remembered.py starts
+none twice. All of it follows sources of juju/juju, cited as JS n where a rule stands;
+test_fakejuju.py has a test for each.
 
 It can be told to fail: see `Juju.run`, and the knobs of `Model`.
 

@@ -6,14 +6,32 @@ import sqlite3
 FLAGS = 'reactive.states.'
 
 
+# What charms.reactive sets at the start of each dispatch, and reads only within it.
+PASSING = 'reactive.dispatch.'
+
+
 def kv(database):
-    """All of unitdata as a dict."""
+    """Unitdata as a dict, but for what passes with the hook."""
     if not os.path.exists(str(database)):
         return {}
     connection = sqlite3.connect(str(database))
     try:
         return {key: json.loads(data) for key, data in
-                connection.execute('select key, data from kv order by key')}
+                connection.execute('select key, data from kv order by key')
+                if not key.startswith(PASSING)}
+    finally:
+        connection.close()
+
+
+def restore(database, values):
+    """Make unitdata hold this and nothing else."""
+    connection = sqlite3.connect(str(database))
+    try:
+        with connection:
+            connection.execute('create table if not exists kv (key text primary key, data text)')
+            connection.execute('delete from kv')
+            connection.executemany('insert into kv values (?, ?)', [
+                (key, json.dumps(value)) for key, value in values.items()])
     finally:
         connection.close()
 

@@ -3,6 +3,7 @@
 Each tool is a function of a context and its arguments. Exit codes are juju/cmd's: 2 where the
 arguments are wrong, 1 where the tool cannot do it; the text goes to stderr after `ERROR `.
 """
+import functools
 import json
 import os
 import re
@@ -164,15 +165,18 @@ def relation_set(context, arguments, stdin):
 
 
 def settings_in(path, stdin):
-    """YAML, a mapping to strings; null gives '' and so deletes (JS 4.3)."""
     if path == '-':
-        text = stdin
-    else:
-        try:
-            with open(path, encoding='utf-8') as file:
-                text = file.read()
-        except OSError as error:
-            raise failure('open {}: {}'.format(path, error.strerror.lower()))
+        return parse_settings(stdin)
+    try:
+        with open(path, encoding='utf-8') as file:
+            return parse_settings(file.read())
+    except OSError as error:
+        raise failure('open {}: {}'.format(path, error.strerror.lower()))
+
+
+@functools.lru_cache(maxsize=1000)
+def parse_settings(text):
+    """YAML, a mapping to strings; null gives '' and so deletes (JS 4.3)."""
     # BaseLoader leaves scalars as they are written, but null has no string of its own.
     node = next(yaml.compose_all(text, Loader=yaml.SafeLoader), None)
     if node is None:

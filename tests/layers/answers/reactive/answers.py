@@ -7,6 +7,9 @@ not look into them. A test steers a unit by files beside the unit's state databa
 * `busy`, names of flags that the layer does not answer now;
 * `script.py`, run once with `tls`, the interface object; what it puts into `results` is kept;
 * `early.py`, the same, but before the interface or any handler has run.
+
+Or by actions: `renew` asks with another CSR, `repeat` with the same; after `slow` the leader puts
+what waits on a desk, until `finish` answers it.
 """
 import base64
 import os
@@ -43,19 +46,35 @@ def count(name):
     return unitdata.kv().get(name)
 
 
+def ask(tls, text):
+    unitdata.kv().set('asks', text)
+    tls.set_csr(pem('CERTIFICATE REQUEST', text))
+
+
+def ask_anew(tls):
+    ask(tls, told('asks') or '{} {}'.format(hookenv.local_unit(), count('asked')))
+
+
 @when(CREATE)
 def request(tls):
     if CREATE not in told('busy'):
-        text = told('asks') or '{} {}'.format(hookenv.local_unit(), count('asked'))
-        tls.set_csr(pem('CERTIFICATE REQUEST', text))
+        ask_anew(tls)
 
 
 @when(SIGN)
 def sign(tls):
     if SIGN not in told('busy'):
-        for unit, csr in tls.get_csr_map().items():
-            tls.set_cert(unit, pem('CERTIFICATE', '{} by {} #{}'.format(
-                text_in(csr), hookenv.local_unit(), count('signed'))))
+        requests = {unit: text_in(csr) for unit, csr in tls.get_csr_map().items()}
+        if unitdata.kv().get('slow'):
+            unitdata.kv().set('desk', requests)
+        else:
+            answer(tls, requests)
+
+
+def answer(tls, requests):
+    for unit, text in requests.items():
+        tls.set_cert(unit, pem('CERTIFICATE', '{} by {} #{}'.format(
+            text, hookenv.local_unit(), count('signed ' + text))))
 
 
 @when(AVAILABLE)
@@ -69,6 +88,18 @@ def install(tls):
 @when_not('never set: once in every hook and action')
 def obey():
     obey_file('script.py')
+    tls, kv = endpoint_from_name('certificates'), unitdata.kv()
+    action = hookenv.action_name()
+    if action == 'renew':
+        ask_anew(tls)
+    elif action == 'repeat':
+        ask(tls, kv.get('asks'))
+    elif action == 'slow':
+        kv.set('slow', True)
+    elif action == 'finish':
+        kv.unset('slow')
+        answer(tls, kv.get('desk', {}))
+        kv.unset('desk')
 
 
 def obey_file(name):

@@ -1,0 +1,164 @@
+"""A third way to run hooks: what a hook did once is not run again.
+
+What a hook does depends on its unit's files, its environment and what its hook tools answer. So
+the first time it runs for real, and the calls and the end are kept as a tree: each call leads
+by its answer to the next one. When the same hook starts again from the same files and
+environment, its calls are answered by the model of now, along the tree; where an answer is new,
+the hook runs for real, gets the answers of so far, and goes on with new ones.
+
+Of a unit's files that is unitdata only: for charms that keep nothing else.
+"""
+import json
+import pickle
+import re
+
+from . import reactive
+from .context import Context
+from .runner import Juju, Killed, Run, with_file
+
+
+class Node:
+    """What a hook does next: it calls a hook tool, or ends; neither, if nobody knows yet."""
+
+    def __init__(self):
+        self.call = None      # argv, stdin
+        self.branches = {}    # answer -> Node
+        self.end = None       # exit code, unitdata
+
+
+class Root(Node):
+    """What a hook does first, and what is needed to run it again."""
+
+    def __init__(self, run, context, file, before):
+        super().__init__()
+        self.run, self.context, self.file, self.before = run, context, file, before
+
+
+class Recorder:
+    """Answers a real run: with `past`, what was answered before; then by `answers`."""
+
+    def __init__(self, node, past, context, answers=None):
+        self.node = node
+        self.past = list(past)
+        self.context = context
+        self.answers = answers
+
+    def __call__(self, argv, stdin, directory):
+        if argv[0] == 'juju-log':  # no hook acts upon its answer
+            return self.answers(argv, stdin, directory) if self.answers else (0, '', '')
+        argv, stdin = with_file(argv, stdin, directory)
+        call = tuple(argv), stdin
+        self.node.call = self.node.call or call
+        if self.node.call != call:
+            raise AssertionError('the hook called {}, and now {}'.format(self.node.call, call))
+        answer = self.past.pop(0) if self.past else self.answers(argv, stdin, directory)
+        self.node = self.node.branches.setdefault(answer, Node())
+        return answer
+
+
+class RememberedJuju(Juju):
+    """A Juju that runs each hook once for each input, and can go back to a state that it had."""
+
+    def __init__(self, charm, directory, **knobs):
+        super().__init__(charm, directory, **knobs)
+        self.memory = {}        # what a hook starts from -> Root
+        self.unitdata = {}      # unit -> JSON
+        self.lives = {}         # unit -> how many units have had that name
+        self.real_runs = self.reused = 0
+
+    def save(self):
+        return pickle.dumps(self.model, -1), dict(self.unitdata), dict(self.lives)
+
+    def load(self, state):
+        self.model, self.unitdata, self.lives = pickle.loads(state[0]), dict(state[1]), \
+            dict(state[2])
+
+    def add_unit(self, name=None):
+        name = super().add_unit(name)
+        self.unitdata[name] = '{}'
+        self.lives[name] = self.lives.get(name, 0) + 1
+        return name
+
+    def kv(self, unit):
+        return json.loads(self.unitdata[unit])
+
+    def starts_from(self, context, file):
+        """All that a hook can know before it calls a hook tool."""
+        unit = context.unit.name
+        env = context.environment(self.charm_directory(unit), '', '')
+        env.pop('JUJU_CONTEXT_ID')
+        return str(file), self.lives[unit], self.unitdata[unit], tuple(sorted(env.items()))
+
+    def does_nothing(self, unit):
+        """Whether the unit's next hook calls no hook tool and changes no unitdata."""
+        hook, before = self.next_hook(unit), self.unitdata[unit]
+        file = self.hook_file(unit, hook)
+        if not file.exists():
+            return True
+        key = self.starts_from(Context(self.model, unit, hook), file)
+        if key not in self.memory:
+            state = self.save()
+            self.run(unit)
+            self.load(state)
+        return self.memory[key].end == (0, before)
+
+    def execute(self, run, context, file, answers):
+        unit, before = run.unit, self.unitdata[run.unit]
+        key = self.starts_from(context, file)
+        if key not in self.memory:
+            self.memory[key] = Root(run, context, file, before)
+        node, past = self.memory[key], []
+        try:
+            while node.call:
+                past.append(answers(*node.call, '/'))
+                node = node.branches.setdefault(past[-1], Node())
+        except Killed:
+            run.exit_code = -9
+            return
+        if node.end:
+            self.reused += 1
+        else:
+            recorder = Recorder(self.memory[key], past, context, answers)
+            end = self.execute_for_real(run, context, file, before, recorder)
+            self.real_runs += 1
+            if run.exit_code < 0:
+                return
+            node = recorder.node
+            node.end = end
+        run.exit_code, self.unitdata[unit] = node.end
+
+    def execute_for_real(self, run, context, file, before, recorder):
+        database = self.state_db(run.unit)
+        reactive.restore(database, json.loads(before))
+        super().execute(run, context, file, recorder)
+        return run.exit_code, json.dumps(reactive.kv(database), sort_keys=True)
+
+    def ends(self):
+        """(root, answers, end) of everything remembered."""
+        def below(node, past):
+            if node.end:
+                yield past, node.end
+            for answer, branch in node.branches.items():
+                yield from below(branch, past + [answer])
+        for root in self.memory.values():
+            for past, end in below(root, []):
+                yield root, past, end
+
+    def run_again(self, root, past, end):
+        """Run a remembered hook once more for real: it has to call the same and end the same."""
+        recorder = Recorder(root, past, root.context)
+        again = self.execute_for_real(Run(root.run.unit, root.run.hook), root.context, root.file,
+                                      root.before, recorder)
+        if (again[0], renamed(again[1])) != (end[0], renamed(end[1])):
+            raise AssertionError('{} of {} ended with {}, and now {}'.format(
+                root.run.hook.name, root.run.unit, end, again))
+
+
+def renamed(text):
+    """Random ids replaced by the order in which they appear."""
+    names = {}
+
+    def name(match):
+        return names.setdefault(match.group(), 'id {}'.format(len(names)))
+
+    return re.sub('[0-9a-f]{32}', name, text)

@@ -1,0 +1,295 @@
+"""The protocol for machines: what may happen, and what has to hold whatever happens.
+
+A `Trial` is a World in which actions are done one by one. After each hook the safety promises are
+checked, and `settle` checks the others: that everybody is served, and then at rest.
+"""
+import base64
+import json
+import re
+from typing import NamedTuple, Optional
+
+from world import AVAILABLE, CREATE, SIGN
+
+WIRE_ID = re.compile(r'[0-9a-zA-Z-]+-[1-9][0-9]*\Z')
+NETWORK = {'ingress-address', 'egress-subnets', 'private-address'}
+
+
+class Broken(AssertionError):
+    """A promise was broken; the text tells which, and the story up to there."""
+
+
+class Action(NamedTuple):
+    kind: str
+    unit: Optional[str] = None
+    at: Optional[int] = None    # the call of a hook tool at which it happens
+
+    def __str__(self):
+        return ' '.join(str(part) for part in self if part is not None)
+
+
+# What befalls a hook: its arguments for Juju.run.
+FAULTS = {
+    'hook': lambda juju, at: {},
+    'uncommitted': lambda juju, at: {'fail_commit': True},
+    'overtaken': lambda juju, at: {'depose_before_commit': True},
+    'kill': lambda juju, at: {'kill_at': at},
+    'deposed': lambda juju, at: {'on_call': {at: juju.depose}},
+}
+AT_A_CALL = ('kill', 'deposed')
+
+# What an operator, a layer or fate does between hooks; the charm's own actions among them.
+CHARM_ACTIONS = ('renew', 'repeat', 'slow', 'finish')
+EVENTS = {
+    'add': lambda juju, unit: juju.add_unit(),
+    'return': lambda juju, unit: juju.add_unit(unit),
+    'remove': lambda juju, unit: juju.remove_unit(unit),
+    'die': lambda juju, unit: juju.kill_unit(unit),
+    'forget': lambda juju, unit: juju.forget_unit(unit),
+    'elect': lambda juju, unit: juju.elect(unit),
+    'depose': lambda juju, unit: juju.depose(),
+    'restart': lambda juju, unit: juju.restart_agent(unit),
+    'status': lambda juju, unit: juju.update_status(unit),
+}
+
+
+def possible(world):
+    """What can happen now; a 'hook' may as well be each of FAULTS."""
+    juju, model = world.juju, world.juju.model
+    for name, unit in sorted(model.units.items()):
+        if unit.life == 'dead':
+            yield Action('forget' if unnoticed(juju, name) else 'return', name)
+            continue
+        if model.next_hook(name):
+            yield Action('hook', name)
+        if model.leader is None:
+            yield Action('elect', name)
+        if unit.life == 'alive':
+            yield Action('remove', name)
+            yield Action('die', name)
+            yield Action('restart', name)
+        if unit.installed and not unit.actions:
+            kv = juju.kv(name)
+            yield Action('renew', name)
+            if 'asks' in kv:
+                yield Action('repeat', name)
+            if 'desk' in kv:
+                yield Action('finish', name)
+            elif not kv.get('slow'):
+                yield Action('slow', name)
+    if model.leader:
+        yield Action('depose')
+    yield Action('add')
+
+
+def unnoticed(juju, unit):
+    """Whether that unit died and Juju does not know."""
+    return juju.model.units[unit].life == 'dead' and (
+        juju.model.leader == unit or unit in juju.relation().alive)
+
+
+class Trial:
+    def __init__(self, world):
+        self.world = world
+        self.requests = {}    # id -> text: what each id stood for when it was published
+        self.story = []
+
+    def do(self, action):
+        """The Run of it, if it is a hook's."""
+        juju = self.world.juju
+        self.story.append(str(action))
+        if action.kind in FAULTS:
+            return self.run(action)
+        if action.kind in CHARM_ACTIONS:
+            juju.action(action.unit, action.kind)
+        else:
+            EVENTS[action.kind](juju, action.unit)
+        return None
+
+    def run(self, action):
+        juju, unit = self.world.juju, action.unit
+        before = juju.kv(unit), juju.app_bag(), juju.model.leader
+        run = juju.run(unit, **FAULTS[action.kind](juju, action.at))
+        self.story[-1] = tell(action, run)
+        if run.exit_code and run.calls and run.calls[-1].code is None:
+            return run  # killed: nothing was written anywhere
+        self.check(run, *before)
+        return run
+
+    # Safety: after every hook.
+
+    def check(self, run, kv_before, app_before, leader_before):
+        juju, unit = self.world.juju, run.unit
+        kv, app = juju.kv(unit), juju.app_bag()
+        self.expect(run.exit_code == 0, 'P9', 'a hook failed by itself: ' + run.stderr[-2000:])
+        self.check_bags(run, app_before, app)
+        self.check_certificate(unit, kv_before, kv, app_before)
+        self.check_flags(unit, kv, leader_before)
+
+    def check_bags(self, run, app_before, app):
+        juju, unit = self.world.juju, run.unit
+        own = {key: value for key, value in juju.bag(unit).items() if key not in NETWORK}
+        self.expect(set(own) in (set(), {'csr', 'csr_id'}), 'wire', 'bag of {} has {}', unit, own)
+        if own:
+            csr_id, asked = own['csr_id'], text_in(own['csr'])
+            self.expect(WIRE_ID.match(csr_id), 'wire', 'id of {} is {}', unit, csr_id)
+            known = self.requests.setdefault(csr_id, asked)
+            self.expect(known == asked, 'P2', '{} stood for {}, now for {}', csr_id, known, asked)
+        if app == app_before:
+            return
+        for key in set(app_before) | set(app):
+            name, _, what = key.partition('_')
+            self.expect(what in ('signed_certificate', 'csr_id'), 'wire', 'application has {}', key)
+            answer, csr_id = (app.get(name + suffix) for suffix in SUFFIXES)
+            old_answer, old_id = (app_before.get(name + suffix) for suffix in SUFFIXES)
+            self.expect(bool(answer) == bool(csr_id), 'wire', 'half an answer for {}', name)
+            if (answer, csr_id) == (old_answer, old_id):
+                continue
+            if not answer:
+                self.expect(run.hook.kind == 'departed' and run.hook.departing == name != unit,
+                            'P8', '{} deleted the answer for {}', run.hook.name, name)
+                continue
+            asked = self.requests.get(csr_id)
+            self.expect(asked is not None, 'P2', 'answer to {}, which nobody published', csr_id)
+            self.expect(text_in(answer).startswith(asked + ' by '), 'P2',
+                        '{} is beside {}, which asked for {}', text_in(answer), csr_id, asked)
+            if old_id and life(old_id) == life(csr_id):
+                self.expect(count(old_id) <= count(csr_id), 'P4', '{} lowered to {}', old_id,
+                            csr_id)
+                self.expect(old_id != csr_id or run.hook.name == 'finish', 'P4',
+                            '{} was answered twice', csr_id)
+
+    def check_certificate(self, unit, before, kv, app):
+        key = unit + '_signed_certificate'
+        mine, old = kv.get(key), before.get(key)
+        self.expect(kv.get('tls.server.certificate') == mine, 'P7', 'two keys of unitdata differ')
+        if mine != old:
+            self.expect(mine, 'P7', '{} lost its certificate', unit)
+            self.expect(mine == app.get(key), 'P2', '{} stored what nobody answered', unit)
+            # An action that asks anew may first have found the answer to what was asked before.
+            requests = [(own_id(each), each['asks']) for each in (kv, before) if 'asks' in each]
+            answered = app[unit + '_csr_id'], text_in(mine).split(' by ')[0]
+            self.expect(answered in requests, 'P2', '{} asked {} and stored {}', unit, requests,
+                        text_in(mine))
+        announced, said = before.get('announced', []), kv.get('announced', [])
+        self.expect(said[:len(announced)] == announced and len(set(said)) == len(said), 'P10',
+                    '{} was told {}', unit, said)
+        self.expect(len(said) == len(announced) or said[-1] == text_in(mine), 'P2',
+                    '{} was told {} with another in unitdata', unit, said[-1:])
+        self.expect(own_id(kv) != own_id(before) or (mine == old) == (said == announced), 'P10',
+                    'certificate of {} and announcement differ: {}', unit, said)
+
+    def check_flags(self, unit, kv, leader_before):
+        flags, record = self.world.flags(unit), kv['interface.tls']
+        model = self.world.juju.model
+        if SIGN in flags:
+            self.expect(unit in (leader_before, model.leader), 'P4', '{} is to sign', unit)
+            members = {unit}.union(*model.units[unit].members.values())
+            self.expect(set(record['waiting']) and set(record['waiting']) <= members, 'P8',
+                        '{} is to sign for {}', unit, record['waiting'])
+        self.expect(AVAILABLE not in flags, 'P10', '{} is told on and on', unit)
+        if CREATE in flags:
+            self.expect(not record['csr'], 'P6', '{} is to ask again', unit)
+
+    def expect(self, kept, promise, text, *values):
+        if not kept:
+            raise Broken('\n'.join(['{}: {}'.format(promise, text.format(*values))] + self.tell()))
+
+    def tell(self):
+        """The story so far, and what the bags hold now."""
+        juju = self.world.juju
+        lines = ['', 'Leader {}, story:'.format(juju.model.leader)]
+        lines += ['  ' + line for line in self.story[-60:]] + ['Bags:']
+        for owner in juju.units():
+            lines.append('  {}: {}'.format(owner, short(juju.bag(owner))))
+        lines.append('  application: {}'.format(short(juju.app_bag())))
+        for unit in juju.units():
+            lines.append('Flags of {}: {}; record {}'.format(
+                unit, sorted(self.world.flags(unit)), juju.kv(unit).get('interface.tls')))
+        return lines
+
+    # What is promised for the end.
+
+    def settle(self):
+        """P1, P4, P10: with a leader and an update-status, everybody is served and at rest."""
+        juju, model = self.world.juju, self.world.juju.model
+        for name in sorted(model.units):
+            if unnoticed(juju, name):
+                self.do(Action('forget', name))
+        if model.leader is None and juju.units():
+            self.do(Action('elect', juju.units()[0]))
+        self.run_hooks()
+        for unit in juju.units():
+            if {'slow', 'desk'} & set(juju.kv(unit)):
+                self.do(Action('finish', unit))
+        for _ in range(2):
+            self.run_hooks()
+            for unit in juju.units():
+                self.do(Action('status', unit))
+        self.run_hooks()
+        unserved = self.world.unserved()
+        self.expect(not unserved, 'P1', 'not served: {}', unserved)
+        for unit in juju.units():
+            flags = self.world.flags(unit)
+            self.expect(not flags, 'P10', '{} has {} at the end', unit, flags)
+            self.expect(self.world.announced(unit)[-1] == text_in(self.world.certificate(unit)),
+                        'P1', '{} was not told of its certificate', unit)
+        at_rest = self.at_rest()
+        for unit in juju.units():
+            self.do(Action('status', unit))
+        self.run_hooks()
+        self.expect(self.at_rest() == at_rest, 'P10', 'no rest')
+
+    def run_hooks(self):
+        juju = self.world.juju
+        hooks = 0
+        while any(juju.next_hook(unit) for unit in juju.units()):
+            for unit in juju.units():
+                if juju.next_hook(unit):
+                    self.do(Action('hook', unit))
+                    hooks += 1
+            self.expect(hooks < 100 * len(juju.model.units) ** 2, 'P10', 'it does not settle')
+
+    def at_rest(self):
+        juju = self.world.juju
+        return juju.app_bag(), [(juju.bag(unit), juju.kv(unit)) for unit in juju.units()]
+
+
+SUFFIXES = '_signed_certificate', '_csr_id'
+
+
+def text_in(block):
+    return base64.b64decode(block.split('-----')[2]).decode()
+
+
+def own_id(kv):
+    record = kv.get('interface.tls', {'life': '', 'count': 0})
+    return '{}-{}'.format(record['life'], record['count'])
+
+
+def life(csr_id):
+    return csr_id.rpartition('-')[0]
+
+
+def count(csr_id):
+    return int(csr_id.rpartition('-')[2])
+
+
+def tell(action, run):
+    """A line of the story."""
+    hook = run.hook
+    about = ' ({})'.format(hook.remote_unit) if hook.remote_unit else ''
+    line = '{}: {}{}'.format(action, hook.name, about)
+    if not run.committed:
+        line += ', not committed: ' + run.error
+    for owner, changes in run.changes.items():
+        line += '; {} {}'.format(owner, short({key: new for key, (_, new) in changes.items()}))
+    return line
+
+
+def short(bag):
+    def value(text):
+        if text and text.startswith('-----'):
+            return text_in(text)
+        return re.sub('[0-9a-f]{26}-', '..-', text or 'deleted')
+    return json.dumps({key: value(text) for key, text in sorted(bag.items())
+                       if key not in NETWORK})
