@@ -22,6 +22,14 @@ def pytest_report_header():
         versions['charms.reactive'], versions['charmhelpers'], openssl.stdout.decode().strip())
 
 
+def pytest_terminal_summary(terminalreporter):
+    """What the searches covered."""
+    for report in terminalreporter.getreports('passed'):
+        for name, value in report.user_properties:
+            if name == 'search' and report.when == 'call':
+                terminalreporter.line(value)
+
+
 @pytest.fixture(scope='session')
 def charm(tmp_path_factory):
     """A charm of the interface and a layer that only answers its flags."""

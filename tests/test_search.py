@@ -1,0 +1,67 @@
+"""P1 to P10 in every order of hooks, for small worlds: search.py goes there, protocol.py judges.
+
+A world starts with units that have run nothing yet, the first of them elected, or with units at
+rest. Covered is every interleaving of their hooks, and in every state that comes up every action
+that still has a budget; when no hook is left, a settling to the end. An election, that Juju
+learns of a death, and an answer to requests that a slow signer has on the desk cost nothing.
+Juju is as in its default here: stale caches, and the leader told of its own application bag.
+
+Not covered: more than that many events in one history; a second fault in a retried hook; hooks
+of two units that overlap in time, but for a leadership lost in the middle of one.
+"""
+import pytest
+
+from search import Search
+
+LEADER = 'depose'                      # at once followed by every election, or by none
+LOST = 'depose/deposed/overtaken'      # the same between hooks, within one, before its commit
+COMMIT = 'uncommitted/kill'            # a kill at every call of a hook tool
+DEPARTURE = 'remove/die'               # in order, or without a word
+RENEWAL = 'renew'
+AGAIN = 'renew/repeat'                 # another CSR, or the same
+
+NOTHING, REST = False, True
+
+
+def search(charm, directory, record_property, units, at_rest, *kinds):
+    budget = {tuple(each.split('/')): 1 for each in kinds}
+    it = Search(charm, directory, units, budget, at_rest)
+    it.run()
+    again = it.sample_again(50)
+    record_property('search', '{} units {}, once each {}: {}; {} of the hooks run again'.format(
+        units, 'at rest' if at_rest else 'from nothing', ' and '.join(kinds) or 'nothing', it,
+        again))
+    assert again == min(50, it.juju.real_runs)
+    assert it.ends
+
+
+@pytest.mark.once
+@pytest.mark.parametrize('at_rest, kinds', [
+    (REST, [LEADER, COMMIT, DEPARTURE, RENEWAL]),
+    (NOTHING, [LEADER, COMMIT]),
+    (NOTHING, [LEADER, RENEWAL]),
+    (NOTHING, [LEADER, DEPARTURE]),
+    (NOTHING, [COMMIT, DEPARTURE]),
+    (NOTHING, [COMMIT, RENEWAL]),
+    (NOTHING, [DEPARTURE, RENEWAL]),
+])
+def test_two_units_in_every_order(charm, tmp_path, record_property, at_rest, kinds):
+    search(charm, tmp_path / 'model', record_property, 2, at_rest, *kinds)
+
+
+@pytest.mark.search
+@pytest.mark.parametrize('at_rest, kinds', [
+    (NOTHING, [LEADER, COMMIT, DEPARTURE, RENEWAL]),
+    (REST, [LOST, COMMIT, DEPARTURE, AGAIN]),
+])
+def test_two_units_in_every_order_at_length(charm, tmp_path, record_property, at_rest, kinds):
+    search(charm, tmp_path / 'model', record_property, 2, at_rest, *kinds)
+
+
+@pytest.mark.search
+@pytest.mark.parametrize('at_rest', [NOTHING, REST])
+@pytest.mark.parametrize('kind', [
+    'depose', 'deposed', 'overtaken', 'uncommitted', 'kill', 'remove', 'die', 'return', 'add',
+    'renew', 'repeat', 'slow', 'restart', 'status'])
+def test_three_units_and_one_event(charm, tmp_path, record_property, at_rest, kind):
+    search(charm, tmp_path / 'model', record_property, 3, at_rest, kind)
