@@ -218,7 +218,7 @@ class TlsPeers(RelationBase):
         _start()
         me = self._recall()
         if unit_name not in me['shown']:
-            raise ValueError('certificate for {!r}: get_csr_map() never handed out a request '
+            raise ValueError('certificate for {!r:.80}: get_csr_map() never handed out a request '
                              'of that unit'.format(unit_name))
         reason = self._obstacle(me, unit_name)
         csr_id = me['shown'][unit_name]
@@ -362,7 +362,11 @@ class TlsPeers(RelationBase):
 
         if not me['csr'] or me['taken'] and answer(ANSWER) == self.get_signed_cert():
             return
-        if answer(ANSWER_ID) != _own_id(me) or not answer(ANSWER):
+        if answer(ANSWER_ID) != _own_id(me):
+            return
+        fault = fault_in(answer(ANSWER) or '', CERTIFICATE_LABELS)
+        if fault:  # not by set_cert: whoever leads can write there by other means
+            _log('certificate for {} not taken: {}'.format(local, fault))
             return
         unitdata.kv().update({ANSWER.format(local): answer(ANSWER),
                               SERVER_CERTIFICATE: answer(ANSWER)})
