@@ -215,6 +215,7 @@ class Trial:
         for name in sorted(model.units):
             if unnoticed(juju, name):
                 self.do(Action('forget', name))
+        self.run_hooks()  # a leader that is leaving is gone then
         if model.leader is None and juju.units():
             self.do(Action('elect', juju.units()[0]))
         self.run_hooks()
