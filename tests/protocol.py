@@ -67,6 +67,8 @@ def possible(world):
             yield Action('remove', name)
             yield Action('die', name)
             yield Action('restart', name)
+        if unit.installed and 'update-status' not in unit.due:
+            yield Action('status', name)
         if unit.installed and not unit.actions:
             kv = juju.kv(name)
             yield Action('renew', name)
@@ -230,7 +232,10 @@ class Trial:
         unserved = self.world.unserved()
         self.expect(not unserved, 'P1', 'not served: {}', unserved)
         for unit in juju.units():
-            flags = self.world.flags(unit)
+            flags, kv = self.world.flags(unit), juju.kv(unit)
+            # By what the layer asked for, not by what has come into the bag.
+            self.expect(text_in(self.world.certificate(unit)).startswith(kv['asks'] + ' by '),
+                        'P1', '{} asked for {}', unit, kv['asks'])
             self.expect(not flags, 'P10', '{} has {} at the end', unit, flags)
             self.expect(self.world.announced(unit)[-1] == text_in(self.world.certificate(unit)),
                         'P1', '{} was not told of its certificate', unit)

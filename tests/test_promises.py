@@ -177,6 +177,7 @@ def test_p3_a_forged_answer_is_not_believed(world):
     mine = it.request_id('tls/1')
     write(it, 'tls/2', **{'tls/1_signed_certificate': certificate('forged'),
                           'tls/1_csr_id': mine})
+    it.juju.settle(['tls/1'])
     it.juju.settle()
     assert it.announced('tls/1')[1:] == ['renewal by tls/0 #1']
     assert it.unserved() == []
@@ -311,6 +312,16 @@ def test_p5_an_answer_is_signed_again_not_sent_again(world):
     assert SIGN in it.flags('tls/0')
     serve(it)
     assert it.announced('tls/1')[1:] == ['renewal by tls/0 #2']
+
+
+def test_p5_an_answer_in_an_action_that_is_not_committed_is_missed(world):
+    it = world(2)
+    ask_and_show(it)
+    it.answer_with('tls/0', 'tls/1', 'lost', fail_commit=True)  # no action is run again
+    it.tell('tls/0', 'busy', '')
+    it.juju.config_changed('tls/0')
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['first by tls/0 #1']
 
 
 def test_p5_leadership_lost_before_the_commit(world):
@@ -460,11 +471,11 @@ def test_p8_a_name_used_again_finds_nothing_of_its_predecessor(world, departed_s
     it.juju.forget_unit('tls/1')
     it.juju.settle()
     assert it.juju.add_unit('tls/1') == 'tls/1'
+    it.tell('tls/1', 'asks', 'the successor')
     it.juju.settle()
     assert it.certificate('tls/1') is None and it.announced('tls/1') == []
-    it.tell('tls/1', 'asks', 'the successor')
     serve(it)
-    assert it.announced('tls/1') == ['tls/1 1 by tls/0 #2']
+    assert it.announced('tls/1') == ['the successor by tls/0 #1']
 
 
 def test_p8_no_handler_is_given_a_conversation(world):
@@ -513,6 +524,14 @@ def test_p9_every_method_works_in_every_hook(world, crowded, unit):
         assert it.juju.app_bag('cluster:1') == {}
     assert {'cluster-relation-joined', 'certificates-relation-joined',
             'certificates-relation-changed', 'update-status'} <= seen
+
+
+def test_p9_a_handler_that_runs_again_in_the_same_hook_is_given_what_waits_then(world):
+    it = world(2)
+    it.ask('tls/1', 'renewal')         # answered by the handler's first run
+    it.do('tls/0', 'tls.set_csr(pem("CERTIFICATE REQUEST", "mine"))', hook=True)
+    assert it.answer('tls/1') == certificate('renewal by tls/0 #1')
+    assert it.answer('tls/0') == certificate('mine by tls/0 #1')
 
 
 def test_p9_a_layer_may_ask_before_the_interface_has_looked(world):

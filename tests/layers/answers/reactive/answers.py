@@ -63,7 +63,8 @@ def request(tls):
 
 @when(SIGN)
 def sign(tls):
-    if SIGN not in told('busy'):
+    # While some requests are on the desk, what else waits can wait.
+    if SIGN not in told('busy') and not unitdata.kv().get('desk'):
         requests = {unit: text_in(csr) for unit, csr in tls.get_csr_map().items()}
         if unitdata.kv().get('slow'):
             unitdata.kv().set('desk', requests)

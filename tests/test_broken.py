@@ -1,0 +1,41 @@
+"""The suite notices: each variant of broken.py fails the test of the promise that it breaks."""
+import re
+from collections import Counter
+
+import pytest
+
+import test_promises
+from broken import VARIANTS
+from protocol import Broken
+from search import Search
+from world import assemble
+
+pytestmark = pytest.mark.once
+named = pytest.mark.parametrize('variant', VARIANTS, ids=lambda each: each.name)
+
+
+@pytest.fixture
+def broken_charm(variant, tmp_path):
+    peers = variant.write(tmp_path / 'peers.py')
+    return assemble(tmp_path / 'charm', peers)
+
+
+@named
+def test_the_test_of_its_promise_fails(variant, broken_charm, world):
+    test = getattr(test_promises, 'test_' + variant.test)
+    test(world, **variant.arguments)   # of ours: the test is sound
+
+    def broken_world(units=0, charm=broken_charm, **knobs):
+        return world(units, charm, **knobs)
+
+    with pytest.raises(AssertionError):
+        test(broken_world, **variant.arguments)
+
+
+@pytest.mark.parametrize('variant', [each for each in VARIANTS if each.search],
+                         ids=lambda each: each.name)
+def test_the_search_names_its_promise(variant, broken_charm, tmp_path):
+    budget = {(kind,): number for kind, number in Counter(variant.search).items()}
+    promise = variant.breaks or re.match('p[0-9]+', variant.test).group().upper()
+    with pytest.raises(Broken, match='^{}: '.format(promise)):
+        Search(broken_charm, tmp_path / 'model', 2, budget, at_rest=True).run()
