@@ -317,7 +317,7 @@ class TlsPeers(RelationBase):
             return False
         if me['relation']:
             me.update(csr=None, taken=False)  # a request belongs to its relation
-        me.update(relation=newest, seen=False, leads=False, waiting={}, answered={}, shown={})
+        me.update(relation=newest, seen=False, leads=False, waiting={}, answered={})
         if not me['csr']:
             # A CSR without an id is what the original interface published on this unit before
             # an upgrade: it becomes request 1. One with an id is a predecessor's.

@@ -11,7 +11,7 @@ except (OSError, RuntimeError):
     # charmhelpers 1.2.1 refuses to be imported on Debian and macOS, and has no switch for it.
     osplatform.get_platform = lambda: 'ubuntu'
 
-# They import what the lines above make importable.
+# noqa: the lines above have made it importable.
 from world import METADATA, World, assemble  # noqa: E402
 
 

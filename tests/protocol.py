@@ -8,6 +8,7 @@ import json
 import re
 from typing import NamedTuple, Optional
 
+from fakejuju.runner import DISCONNECTED
 from world import AVAILABLE, CREATE, SIGN
 
 WIRE_ID = re.compile(r'[0-9a-zA-Z-]+-[1-9][0-9]*\Z')
@@ -33,9 +34,10 @@ FAULTS = {
     'uncommitted': lambda juju, at: {'fail_commit': True},
     'overtaken': lambda juju, at: {'depose_before_commit': True},
     'kill': lambda juju, at: {'kill_at': at},
+    'disconnected': lambda juju, at: {'fail_at': at},
     'deposed': lambda juju, at: {'on_call': {at: juju.depose}},
 }
-AT_A_CALL = ('kill', 'deposed')
+AT_A_CALL = ('kill', 'disconnected', 'deposed')
 
 # What an operator, a layer or fate does between hooks; the charm's own actions among them.
 CHARM_ACTIONS = ('renew', 'repeat', 'slow', 'finish')
@@ -112,8 +114,9 @@ class Trial:
         before = juju.kv(unit), juju.app_bag(), juju.model.leader
         run = juju.run(unit, **FAULTS[action.kind](juju, action.at))
         self.story[-1] = tell(action, run)
-        if run.exit_code and run.calls and run.calls[-1].code is None:
-            return run  # killed: nothing was written anywhere
+        if run.exit_code and any(call.code is None or call.stderr == DISCONNECTED[2]
+                                 for call in run.calls):
+            return run  # killed, or failed rightly: nothing was written anywhere
         self.check(run, *before)
         return run
 

@@ -22,7 +22,6 @@ BAG = st.dictionaries(
     TEXT | st.sampled_from(['csr', 'csr_id', 'tls/0_csr_id', 'tls/1_csr_id', 'tls/9_csr_id',
                             'tls/0_signed_certificate', 'tls/1_signed_certificate']),
     VALUE, min_size=1, max_size=6)
-# json would not show the difference between an argument and its text.
 ARGUMENT = st.none() | st.booleans() | st.integers() | st.binary() | st.lists(TEXT) \
     | st.text() | VALUE
 

@@ -218,6 +218,18 @@ def test_p3_a_huge_number_harms_only_its_own_unit(world):
     assert it.is_served('tls/0')
 
 
+def test_p3_what_is_no_certificate_is_not_taken(world):
+    it = world(2)
+    ask_and_show(it)
+    settings = {'tls/1_signed_certificate': 'junk', 'tls/1_csr_id': it.request_id('tls/1')}
+    it.do('tls/0', 'hookenv.relation_set("certificates:0", {!r}, app=True)'.format(settings))
+    run = it.juju.run('tls/1')
+    assert run.hook.name == 'certificates-relation-changed' and run.hook.remote_unit == ''
+    assert 'certificate for tls/1 not taken: it has no PEM block' in logged(run)
+    assert it.certificate('tls/1') == certificate('tls/1 1 by tls/0 #1')
+    assert it.announced('tls/1') == ['tls/1 1 by tls/0 #1']
+
+
 # P4 succession: a change of leader at any moment, or a time without one, loses no request and
 # has nothing signed again that was answered.
 
@@ -391,6 +403,37 @@ def test_p6_every_hook_is_killed_at_every_call(world):
     assert [it.juju.kv(unit)['asked'] for unit in units] == [1, 1]
 
 
+def test_p6_every_call_of_a_hook_tool_fails_once(world):
+    it = world()
+    units = [it.juju.add_unit(), it.juju.add_unit()]
+    it.juju.elect('tls/0')
+    while any(it.juju.next_hook(unit) for unit in units):
+        for unit in units:
+            number = 1
+            while it.juju.next_hook(unit):
+                if len(calls(it.juju.run(unit, fail_at=number))) < number:
+                    break
+                number += 1
+    for unit in units:                 # where the last hook of all could not publish
+        it.juju.update_status(unit)
+    it.juju.settle()
+    assert it.unserved() == []
+    assert it.signed() == 2
+    assert [len(it.announced(unit)) for unit in units] == [1, 1]
+
+
+def test_p6_what_is_being_signed_survives_a_moment_without_the_controller(world):
+    it = world(2)
+    ask_and_show(it)
+    it.do('tls/0', 'tls.set_csr(pem("CERTIFICATE REQUEST", "own"))', fail_at=1)
+    it.juju.update_status('tls/0')
+    it.juju.run('tls/0')
+    it.answer_with('tls/0', 'tls/1', 'by hand')
+    assert it.answer('tls/1') == certificate('by hand')
+    serve(it)
+    assert it.announced('tls/0')[1:] == ['own by tls/0 #1']
+
+
 def test_p6_every_hook_fails_once_at_its_end(world):
     it = world()
     units = [it.juju.add_unit(), it.juju.add_unit()]
@@ -436,6 +479,19 @@ def test_p8_a_waiting_request_leaves_with_its_unit(world):
     it.answer_with('tls/0', 'tls/1', 'late')
     assert it.last.changes == {}
     assert 'certificate for tls/1 not published: the unit has left' in logged(it.last)
+
+
+def test_p8_a_unit_that_was_never_answered_leaves(world):
+    it = world(2)
+    it.tell('tls/0', 'busy', SIGN)
+    it.juju.add_unit()
+    it.juju.settle()
+    assert SIGN in it.flags('tls/0')
+    before = it.juju.app_bag()
+    it.juju.remove_unit('tls/2')
+    it.juju.settle()
+    assert it.flags('tls/0') == set()
+    assert it.juju.app_bag() == before
 
 
 def test_p8_a_leaving_leader_wipes_nothing(world):
@@ -524,6 +580,18 @@ def test_p9_every_method_works_in_every_hook(world, crowded, unit):
         assert it.juju.app_bag('cluster:1') == {}
     assert {'cluster-relation-joined', 'certificates-relation-joined',
             'certificates-relation-changed', 'update-status'} <= seen
+
+
+def test_p9_a_look_never_fails_because_the_relation_is_gone(world):
+    it = world(2)
+    it.juju.model.remove_relation('certificates:0')
+    it.juju.elect('tls/1')
+    run = it.juju.run('tls/1')
+    assert run.hook.name == 'leader-elected' and run.exit_code == 0
+    assert [call.code for call in run.calls if call.argv[0] == 'relation-list'] == [2]
+    it.juju.add_relation_id('certificates')
+    it.juju.settle()
+    assert it.unserved() == []
 
 
 def test_p9_a_handler_that_runs_again_in_the_same_hook_is_given_what_waits_then(world):

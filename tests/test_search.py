@@ -61,7 +61,7 @@ def test_two_units_in_every_order_at_length(charm, tmp_path, record_property, at
 @pytest.mark.search
 @pytest.mark.parametrize('at_rest', [NOTHING, REST])
 @pytest.mark.parametrize('kind', [
-    'depose', 'deposed', 'overtaken', 'uncommitted', 'kill', 'remove', 'die', 'return', 'add',
-    'renew', 'repeat', 'slow', 'restart', 'status'])
+    'depose', 'deposed', 'overtaken', 'uncommitted', 'kill', 'disconnected', 'remove', 'die',
+    'return', 'add', 'renew', 'repeat', 'slow', 'restart', 'status'])
 def test_three_units_and_one_event(charm, tmp_path, record_property, at_rest, kind):
     search(charm, tmp_path / 'model', record_property, 3, at_rest, kind)

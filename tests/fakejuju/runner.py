@@ -22,6 +22,8 @@ from .model import Hook, Model, NotModelled
 
 Call = namedtuple('Call', 'argv stdin code stdout stderr')
 
+DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
+
 # What is unlikely to be a test's intention: a unit that needs more hooks than this to settle.
 MANY_HOOKS = 100000
 
@@ -56,10 +58,11 @@ class Killed(Exception):
 class Answers:
     """Answers the hook tools of one run, and brings in its faults."""
 
-    def __init__(self, run, context, kill_at=None, on_call=None):
+    def __init__(self, run, context, kill_at=None, fail_at=None, on_call=None):
         self.run = run
         self.context = context
         self.kill_at = kill_at
+        self.fail_at = fail_at
         self.on_call = on_call or {}
         self.names = tools.tools_of(context.model.version)
         self.count = 0
@@ -76,7 +79,10 @@ class Answers:
             if self.count == self.kill_at:
                 self.run.calls.append(Call(argv, stdin, None, '', ''))
                 raise Killed
-        result = tools.call(self.context, argv, stdin)
+        if self.count == self.fail_at and argv[0] != 'juju-log':
+            result = DISCONNECTED
+        else:
+            result = tools.call(self.context, argv, stdin)
         self.run.calls.append(Call(argv, stdin, *result))
         return result
 
@@ -295,14 +301,15 @@ class Juju:
     def next_hook(self, unit):
         return self.model.next_hook(unit)
 
-    def run(self, unit, kill_at=None, exit=0, fail_commit=False, depose_before_commit=False,
-            on_call=None):
+    def run(self, unit, kill_at=None, fail_at=None, exit=0, fail_commit=False,
+            depose_before_commit=False, on_call=None):
         """Run the unit's next hook, perhaps with a fault.
 
         kill_at: the process is killed at its n-th call of a hook tool (juju-log not counted),
-        before it is answered. exit: the hook runs and is then taken to have exited with that
-        code. fail_commit: the controller is away when the hook is over. depose_before_commit:
-        the leadership is lost then. on_call: {n: callable}, called before the n-th call.
+        before it is answered. fail_at: that call fails, the agent having lost the controller for
+        a moment. exit: the hook runs and is then taken to have exited with that code.
+        fail_commit: the controller is away when the hook is over. depose_before_commit: the
+        leadership is lost then. on_call: {n: callable}, called before the n-th call.
         """
         hook = self.next_hook(unit)
         if hook is None:
@@ -317,7 +324,7 @@ class Juju:
             self.model.commit(unit, hook)
             return run
         context = Context(self.model, unit, hook)
-        self.execute(run, context, file, Answers(run, context, kill_at, on_call))
+        self.execute(run, context, file, Answers(run, context, kill_at, fail_at, on_call))
         run.log, run.exit_code = context.log, run.exit_code or exit
         run.action = context.action if hook.kind == 'action' else None
         if depose_before_commit:
