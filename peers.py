@@ -383,9 +383,7 @@ class TlsPeers(RelationBase):
         if unit in me['shown']:
             me['shown'][unit] = None
         if hookenv.departing_unit() == unit and self._survey(me):
-            keys = {ANSWER.format(unit), ANSWER_ID.format(unit)}
-            if keys & set(self._answers(me)):
-                self._answer(me, dict.fromkeys(keys))
+            self._answer(me, {ANSWER.format(unit): None, ANSWER_ID.format(unit): None})
 
     # Relation data. The record's relation id is always passed: the hook may be another's.
 

@@ -123,6 +123,8 @@ def test_p2_signing_may_take_many_hooks(world):
 def test_p2_nothing_is_published_for_a_unit_that_asked_anew(world):
     it = world(2)
     ask_and_show(it)
+    for number in range(9):            # up to -11, which is less than -2 as text
+        it.ask('tls/1', str(number))
     it.ask('tls/1', 'second')
     it.juju.settle()
     it.answer_with('tls/0', 'tls/1', 'too late')

@@ -3,7 +3,7 @@ from itertools import permutations
 
 import pytest
 
-from world import TESTS, assemble
+from world import AVAILABLE, TESTS, assemble
 
 UNITS = ['tls/0', 'tls/1', 'tls/2']
 
@@ -34,6 +34,19 @@ def test_p11_from_the_original_unit_by_unit(world, original, charm, order, force
     assert [it.juju.kv(unit)['asked'] for unit in UNITS] == asked
     assert {unit: it.juju.bag(unit)['csr'] for unit in UNITS} == requests
     assert [it.flags(unit) for unit in UNITS] == [set()] * 3
+
+
+def test_p11_what_the_original_left_of_the_flags_is_cleared(world, original, charm):
+    it = world(charm=original)
+    for _ in range(2):
+        it.juju.add_unit()
+    it.juju.elect('tls/0')
+    it.tell('tls/1', 'busy', AVAILABLE)
+    it.juju.settle()
+    assert it.flags('tls/1') == {AVAILABLE}
+    it.juju.refresh('tls/1', charm)
+    it.juju.settle()
+    assert it.flags('tls/1') == set()
 
 
 def test_p11_a_unit_of_the_original_that_asks_after_the_leader_is_upgraded(world, original, charm):
