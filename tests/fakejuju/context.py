@@ -57,6 +57,8 @@ class Context:
                         'JUJU_REMOTE_APP': model.app})
         if hook.departing:
             env['JUJU_DEPARTING_UNIT'] = hook.departing
+        if hook.kind == 'exec':  # no hook's, and not dispatched
+            del env['JUJU_HOOK_NAME'], env['JUJU_DISPATCH_PATH']
         if hook.kind == 'action':
             env.update({'JUJU_ACTION_NAME': hook.name, 'JUJU_ACTION_UUID': '1',
                         'JUJU_ACTION_TAG': 'action-1'})

@@ -15,7 +15,7 @@ class Hook(NamedTuple):
     """One hook (or action) of a unit, as chosen from a snapshot of the model."""
 
     name: str                     # 'install', 'peers-relation-joined', or the action's name
-    kind: str                     # the name, the part after '-relation-', or 'action'
+    kind: str                     # the name, the part after '-relation-', or one of TASKS
     relation: Optional[str] = None
     remote_unit: str = ''
     departing: str = ''
@@ -88,6 +88,9 @@ class Unit:
         self.cache: Dict[Tuple[str, str], Dict[str, str]] = {}  # bags of members (JS 12, 2)
         self.status: Tuple[str, str] = ('unknown', '')
 
+
+# What an operator has a unit do: no hook waits for it to succeed.
+TASKS = ('action', 'exec')
 
 # JS 1.1, "continue mode"; stop and remove are a dying unit's.
 CONTINUE = ('install', 'upgrade-charm', 'config-changed', 'start')
@@ -300,7 +303,7 @@ class Model:
         """The agent's state moves on: the hook succeeded, or the charm has none of that name."""
         unit = self.unit(name)
         unit.failed = None
-        if hook.kind == 'action':
+        if hook.kind in TASKS:
             unit.actions.pop(0)
         elif hook.relation:
             self.commit_relation_hook(unit, hook)
@@ -344,7 +347,7 @@ class Model:
 
     def fail(self, name, hook):
         """Only this hook runs from now on, until it succeeds (JS 6); an action just ends."""
-        if hook.kind == 'action':
+        if hook.kind in TASKS:
             self.unit(name).actions.pop(0)
         else:
             self.unit(name).failed = hook

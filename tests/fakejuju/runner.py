@@ -18,7 +18,7 @@ import yaml
 
 from . import reactive, tools
 from .context import CommitFailed, Context
-from .model import Hook, Model, NotModelled
+from .model import TASKS, Hook, Model, NotModelled
 
 Call = namedtuple('Call', 'argv stdin code stdout stderr')
 
@@ -138,22 +138,23 @@ class Juju:
     """A model of one application, and the agents of its units.
 
     `charm` is the directory of a built charm, `directory` a new one for the units' files. The
-    knobs are those of Model. Use it as a context manager, or call close().
+    knobs are those of Model; or `model` is one that has units already, with their files there.
+    Use it as a context manager, or call close().
     """
 
-    def __init__(self, charm, directory, real=False, app=None, **knobs):
+    def __init__(self, charm, directory, real=False, app=None, model=None, **knobs):
         self.directory = Path(directory)
-        self.directory.mkdir(parents=True)
+        self.directory.mkdir(parents=True, exist_ok=model is not None)
         self.charm = Path(charm)
         self.real = real
         metadata = yaml.safe_load((self.charm / 'metadata.yaml').read_text())
         endpoints = list(metadata.get('peers') or ())
         self.endpoint = endpoints[0] if endpoints else None
-        self.model = Model(app or metadata['name'], endpoints, **knobs)
+        self.model = model or Model(app or metadata['name'], endpoints, **knobs)
         options = self.charm / 'config.yaml'
         if options.exists():
             for name, option in yaml.safe_load(options.read_text())['options'].items():
-                self.model.config[name] = option.get('default')
+                self.model.config.setdefault(name, option.get('default'))
         self.runs = []
         # A short path of its own: the address of a unix socket has at most 107 bytes.
         self.scratch = Path(tempfile.mkdtemp(prefix='fakejuju-'))
@@ -166,10 +167,10 @@ class Juju:
 
     def copy(self, directory):
         """Another model that goes on from this one's state, the units' files included."""
-        other = Juju(self.charm, directory, self.real, self.model.app, version=self.model.version)
+        other = Juju(self.charm, directory, self.real, model=copy.deepcopy(self.model))
         for name in self.model.units:
             shutil.copytree(str(self.unit_directory(name)), str(other.unit_directory(name)))
-        other.model, other.runs = copy.deepcopy(self.model), list(self.runs)
+        other.runs = list(self.runs)
         return other
 
     def install_tools(self):
@@ -229,6 +230,10 @@ class Juju:
         """Queue an action; its Run tells the results."""
         self.model.unit(unit).actions.append(
             Hook(name, 'action', params=tuple(sorted(params.items()))))
+
+    def execute_command(self, unit, command):
+        """Queue a shell command, run with a hook's environment: `juju exec`."""
+        self.model.unit(unit).actions.append(Hook(command, 'exec'))
 
     def config_changed(self, unit):
         self.model.unit(unit).due.add('config-changed')
@@ -317,7 +322,7 @@ class Juju:
         run = Run(unit, hook)
         self.runs.append(run)
         file = self.hook_file(unit, hook)
-        if not file.exists():  # counts as done; nothing is flushed (JS 3)
+        if hook.kind != 'exec' and not file.exists():  # counts as done; nothing is flushed (JS 3)
             if hook.kind == 'action':
                 raise ValueError('action "{}" not defined'.format(hook.name))
             run.exit_code, run.committed = 0, True
@@ -326,7 +331,7 @@ class Juju:
         context = Context(self.model, unit, hook)
         self.execute(run, context, file, Answers(run, context, kill_at, fail_at, on_call))
         run.log, run.exit_code = context.log, run.exit_code or exit
-        run.action = context.action if hook.kind == 'action' else None
+        run.action = context.action if hook.kind in TASKS else None
         if depose_before_commit:
             self.depose()
         try:
@@ -360,11 +365,15 @@ class Juju:
         # A hook runs in a process group of its own, so that all of it can be killed.
         if self.real:
             with open(output[0], 'wb') as stdout, open(output[1], 'wb') as stderr:
-                process = subprocess.Popen([str(file)], cwd=charm, env=run.env, stdout=stdout,
+                command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' \
+                    else [str(file)]
+                process = subprocess.Popen(command, cwd=charm, env=run.env, stdout=stdout,
                                            stderr=stderr, stdin=subprocess.DEVNULL,
                                            start_new_session=True)
             self.agent.serve(answers, lambda: os.killpg(process.pid, signal.SIGKILL))
             run.exit_code = process.wait()
+        elif run.hook.kind == 'exec':
+            raise NotModelled('juju exec in a forked hook')
         else:
             if not stat.S_IXUSR & file.stat().st_mode:
                 raise PermissionError('{} is not executable'.format(file))

@@ -33,7 +33,7 @@ def failure(text):
     return ToolError(1, text)
 
 
-def parse(arguments, values=(), switches=()):
+def parse(arguments, values=(), switches=(), repeated=()):
     """(options, positional); flags may stand before and after arguments (JS 4.1)."""
     options, positional = {}, []
     arguments = list(arguments)
@@ -48,10 +48,11 @@ def parse(arguments, values=(), switches=()):
         name = flag.lstrip('-')
         if name in switches:
             options[name] = True
-        elif name in values or name in ('format', 'o', 'output'):
+        elif name in values + repeated or name in ('format', 'o', 'output'):
             if not given and not arguments:
                 raise usage('option needs an argument: ' + flag)
-            options[name] = value if given else arguments.pop(0)
+            value = value if given else arguments.pop(0)
+            options[name] = options.get(name, []) + [value] if name in repeated else value
         else:
             raise usage('option provided but not defined: ' + flag)
     return options, positional

@@ -21,7 +21,7 @@ CREATE = 'create certificate signing request'
 SIGN = 'sign certificate signing request'
 AVAILABLE = 'signed certificate available'
 
-HERE = os.path.dirname(os.environ['UNIT_STATE_DB'])
+HERE = os.path.dirname(os.environ.get('UNIT_STATE_DB', ''))  # else in the charm's directory
 
 
 def pem(label, text):
