@@ -5,6 +5,7 @@ Most tests share one model of three units, and leave it with every unit served.
 import re
 import ssl
 import subprocess
+import sys
 from itertools import permutations
 
 import pytest
@@ -43,6 +44,14 @@ def served(juju):
 @pytest.fixture(scope='module')
 def built(tmp_path_factory):
     return build(TESTS / 'example', tmp_path_factory.mktemp('built') / 'charm')
+
+
+def test_the_picture_in_the_readme_is_what_happens(built):
+    shown, = re.findall('```mermaid\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, '-m', 'fakejuju', 'run', str(built), '--units', '2',
+                           '--format', 'mermaid'], cwd=str(TESTS), stdout=subprocess.PIPE,
+                          check=True, universal_newlines=True)
+    assert done.stdout == shown
 
 
 def deploy(built, directory, units, **knobs):
