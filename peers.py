@@ -316,7 +316,7 @@ class TlsPeers(RelationBase):
         if newest == me['relation']:
             return False
         if me['relation']:
-            me.update(csr=None, taken=False)  # a request belongs to its relation
+            me['csr'] = None  # a request belongs to its relation
         me.update(relation=newest, seen=False, leads=False, waiting={}, answered={})
         if not me['csr']:
             # A CSR without an id is what the original interface published on this unit before

@@ -85,6 +85,7 @@ def test_malformed_ids(csr_id):
     ('L-1', 'L-2', False),
     ('L-1', 'M-1', True),
     ('L-1', 'M-2', True),
+    ('L-1', 'K-2', True),
 ])
 def test_a_request_waits_until_it_or_a_later_one_of_its_life_is_answered(
         csr_id, answered, result):

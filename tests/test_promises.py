@@ -82,6 +82,13 @@ def test_p1_with_two_relation_ids_the_newest_counts(world):
     assert len(it.announced('tls/1')) == 2
 
 
+def test_p1_a_charm_without_an_endpoint_of_it_runs(world, tmp_path):
+    metadata = dict(METADATA, peers={'cluster': {'interface': 'other'}})
+    it = world(charm=assemble(tmp_path / 'none', metadata=metadata))
+    it.juju.elect(it.juju.add_unit())
+    assert all(run.exit_code == 0 and calls(run) == [] for run in it.juju.settle())
+
+
 def test_p1_a_second_endpoint_is_refused(world, tmp_path):
     peers = dict(METADATA['peers'], spare={'interface': 'tls'})
     it = world(charm=assemble(tmp_path / 'two', metadata=dict(METADATA, peers=peers)))
@@ -208,6 +215,14 @@ def test_p3_a_malformed_request_is_left_out_and_the_others_are_served(world, csr
     runs = it.juju.runs[before:]
     assert any('request of tls/1 is left out: it' in logged(run) for run in runs)
     assert all(len(logged(run)) < 10000 and (csr or 'None') not in logged(run) for run in runs)
+
+
+def test_p3_a_request_that_has_become_malformed_is_not_handed_out(world):
+    it = world(2)
+    ask_and_show(it)
+    write(it, 'tls/1', csr='junk')
+    it.juju.restart_agent('tls/0')     # which forgets what it has cached
+    assert it.csr_map('tls/0') == {}
 
 
 def test_p3_a_huge_number_harms_only_its_own_unit(world):
@@ -496,17 +511,21 @@ def test_p8_a_unit_that_was_never_answered_leaves(world):
     assert it.juju.app_bag() == before
 
 
-def test_p8_a_leaving_leader_wipes_nothing(world):
+@pytest.mark.parametrize('leaver', ['tls/0', 'tls/2'])
+def test_p8_a_leaving_leader_wipes_nothing(world, leaver):
     it = world(3)
-    it.juju.remove_unit('tls/0')
-    it.juju.settle(['tls/0'])
+    it.juju.elect(leaver)
+    it.juju.settle()
+    before, signed = it.juju.app_bag(), it.signed()
+    it.juju.remove_unit(leaver)
+    it.juju.settle([leaver])
     departed = [run for run in it.juju.runs if run.hook.name == 'certificates-relation-departed']
     assert len(departed) == 2
-    assert it.answer('tls/1') and it.answer('tls/2')
+    assert it.juju.app_bag() == before
     it.juju.elect('tls/1')
     it.juju.settle()
     assert it.unserved() == []
-    assert it.signed() == 3 - it.signed_by('tls/0')
+    assert it.signed() == signed - it.signed_by(leaver)
 
 
 def test_p8_a_unit_that_is_not_listed_yet_keeps_its_answer(world):

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.once
 
 def fakejuju(*arguments):
     return subprocess.run([sys.executable, '-m', 'fakejuju', 'run']
-                          + [str(each) for each in arguments], cwd=str(TESTS), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          universal_newlines=True)
+                          + [str(each) for each in arguments], cwd=str(TESTS),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
 
 
 LONE = '''

@@ -48,7 +48,8 @@ class Run:
     def story(self):
         return '{} of {}: exit code {}, {}\n{}'.format(
             self.hook.name, self.unit, self.exit_code,
-            'committed' if self.committed else self.error or 'not committed', self.stderr)
+            'committed' if self.committed else self.error or 'not committed',
+            self.stderr or '\n'.join(text for level, text in self.log if level == 'ERROR'))
 
 
 class Killed(Exception):
@@ -349,8 +350,10 @@ class Juju:
         return run
 
     def hook_file(self, unit, hook):
-        folder = 'actions' if hook.kind == 'action' else 'hooks'
-        return Path(self.charm_directory(unit)) / folder / hook.name
+        charm = Path(self.charm_directory(unit))
+        if (charm / 'dispatch').exists():  # then it runs all of them, JUJU_DISPATCH_PATH says which
+            return charm / 'dispatch'
+        return charm / ('actions' if hook.kind == 'action' else 'hooks') / hook.name
 
     def charm_directory(self, unit):
         if self.real:

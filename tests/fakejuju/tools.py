@@ -47,7 +47,9 @@ def parse(arguments, values=(), switches=(), repeated=()):
         flag, given, value = argument.partition('=')
         name = flag.lstrip('-')
         if name in switches:
-            options[name] = True
+            if given and value.lower() not in ('true', 'false'):
+                raise usage('invalid boolean value "{}" for {}'.format(value, flag))
+            options[name] = not given or value.lower() == 'true'
         elif name in values + repeated or name in ('format', 'o', 'output'):
             if not given and not arguments:
                 raise usage('option needs an argument: ' + flag)
@@ -406,7 +408,9 @@ def juju_log(context, arguments, stdin):
 
 def status_set(context, arguments, stdin):
     """Not buffered (JS 6)."""
-    _, positional = parse(arguments)
+    options, positional = parse(arguments, (), ('application',))
+    if options.get('application'):
+        raise NotModelled('status-set --application')
     if not positional:
         raise usage('invalid args, require <status> [message]')
     if positional[0] not in ('maintenance', 'blocked', 'waiting', 'active'):
@@ -417,8 +421,10 @@ def status_set(context, arguments, stdin):
 
 
 def status_get(context, arguments, stdin):
-    options, positional = parse(arguments, (), ('include-data',))
+    options, positional = parse(arguments, (), ('include-data', 'application'))
     none_left(positional)
+    if options.get('application'):
+        raise NotModelled('status-get --application')
     status, message = context.unit.status
     if options.get('include-data'):
         return show({'status': status, 'message': message, 'status-data': {}}, options)
