@@ -17,10 +17,12 @@ test_fakejuju.py has a test for each.
 It can be told to fail: see `Juju.run`, and the knobs of `Model`.
 
 Not modelled, and refused: relations with other applications, subordinates, storage, ports,
-resources, secrets of a unit, goal-state, k8s specs; `juju exec` in forked hooks; an agent that dies in the
-middle of a hook is a killed hook. Hooks run one at a time, so that a run can be repeated:
-what happens on other units while a hook runs is brought in by `on_call`. Nothing here was run
-against a live controller.
+resources, secrets of a unit, goal-state, k8s specs; `juju exec` in forked hooks. An agent that
+dies in the middle of a hook is a killed hook. Hooks run one at a time, so that a run can be
+repeated: what happens on other units while a hook runs is brought in by `on_call`. Nothing here
+was run against a live controller.
+
+cli.py is a `juju` command on top of it, __main__.py shows what a charm does.
 """
 from .context import CommitFailed
 from .model import Hook, Model, NotModelled
