@@ -83,7 +83,7 @@ VARIANTS = [
             search=['slow', 'renew', 'remove']),
     Variant('a leaving leader wipes the answers', 'p8_a_leaving_leader_wipes_nothing',
             [("hookenv.departing_unit() == unit and self._survey(me)", "self._survey(me)")],
-            search=['remove']),
+            {'leaver': 'tls/0'}, search=['remove']),
     Variant('any peer is believed', 'p3_a_forged_answer_is_not_believed',
             [("hookenv.relation_get(key.format(local), rid=me['relation'],\n",
               "hookenv.relation_get(\n                key.format(local), hookenv.remote_unit(), me"

@@ -32,7 +32,7 @@ def search(charm, directory, record_property, units, at_rest, *kinds):
         units, 'at rest' if at_rest else 'from nothing', ' and '.join(kinds) or 'nothing', it,
         again))
     assert again == min(50, it.juju.real_runs)
-    assert it.ends
+    assert it.steps and it.ends
 
 
 @pytest.mark.once
@@ -54,15 +54,22 @@ def test_two_units_in_every_order(charm, tmp_path, record_property, at_rest, kin
     (REST, [LOST, COMMIT, AGAIN]),
     (REST, [LOST, DEPARTURE, AGAIN]),
     (REST, [COMMIT, DEPARTURE, AGAIN]),
+    (REST, [LOST, COMMIT, DEPARTURE, AGAIN]),
 ])
 def test_two_units_in_every_order_at_length(charm, tmp_path, record_property, at_rest, kinds):
     search(charm, tmp_path / 'model', record_property, 2, at_rest, *kinds)
 
 
+EVENTS = ['depose', 'remove', 'die', 'return', 'add', 'renew', 'repeat', 'slow', 'restart',
+          'status']
+FAULTS = ['deposed', 'overtaken', 'uncommitted', 'kill', 'disconnected']
+
+
 @pytest.mark.search
-@pytest.mark.parametrize('at_rest', [NOTHING, REST])
-@pytest.mark.parametrize('kind', [
-    'depose', 'deposed', 'overtaken', 'uncommitted', 'kill', 'disconnected', 'remove', 'die',
-    'return', 'add', 'renew', 'repeat', 'slow', 'restart', 'status'])
-def test_three_units_and_one_event(charm, tmp_path, record_property, at_rest, kind):
-    search(charm, tmp_path / 'model', record_property, 3, at_rest, kind)
+@pytest.mark.parametrize('at_rest, kinds', [
+    pytest.param(at_rest, kinds, id='{}-{}'.format(at_rest and 'rest' or 'nothing', kinds[0]))
+    for at_rest, kinds in [(NOTHING, [kind]) for kind in EVENTS + FAULTS]
+    + [(REST, [kind]) for kind in EVENTS]
+    + [(REST, [kind, RENEWAL]) for kind in FAULTS]])  # at rest there is no hook to fail
+def test_three_units_and_one_event(charm, tmp_path, record_property, at_rest, kinds):
+    search(charm, tmp_path / 'model', record_property, 3, at_rest, *kinds)
