@@ -129,7 +129,8 @@ class Store:
                         self.step(app, juju, unit)
                         busy = True
             elect(app.model)
-        self.save()
+        if busy:
+            self.save()
         return busy
 
     def task(self, unit, queue):
@@ -565,6 +566,8 @@ WITHOUT_MODEL = {'version': version, 'add-model': add_model, 'destroy-model': de
 COMMANDS = {'deploy': deploy, 'add-unit': add_unit, 'remove-unit': remove_unit,
             'remove-application': remove_application, 'refresh': refresh, 'config': config,
             'debug-log': debug_log, 'run': run, 'exec': exec_, 'status': status}
+# What comes of a hook is kept as soon as it is over.
+SAVE_THEMSELVES = 'debug-log', 'run', 'exec', 'status'
 
 
 def main(arguments):
@@ -589,5 +592,6 @@ def execute(arguments):
         raise usage('No selected model: the model has to be named by --model')
     with Store(arguments[1]) as store:
         result = COMMANDS[name](store, arguments[2:])
-        store.save()
+        if name not in SAVE_THEMSELVES:
+            store.save()
     return result if isinstance(result, tuple) else (0, result)

@@ -82,6 +82,9 @@ class RememberedJuju(Juju):
     def kv(self, unit):
         return json.loads(self.unitdata[unit])
 
+    def charm_directory(self, unit):
+        return str(self.charm)  # also of a unit that this state does not have
+
     def starts_from(self, context, file):
         """All that a hook can know before it calls a hook tool."""
         unit = context.unit.name
