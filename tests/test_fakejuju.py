@@ -1,7 +1,7 @@
 """Each rule of Juju that fakejuju follows, with its source, on both ways to run a hook.
 
-JS n is a topic of the notes on Juju's peer relations, SA those on secrets and actions; README.md
-in this folder lists them. The charm knows nothing but how to call hook tools.
+The number in a name is the topic in the table of README.md, which has the sources; SA: secrets and
+actions. The charm knows nothing but how to call hook tools.
 """
 import json
 import re
@@ -130,6 +130,13 @@ def test_js_1_3_peers_see_a_newcomer_before_it_has_acted(juju):
     assert it.told('app/1') == ['install']
 
 
+def test_js_1_3_a_unit_may_lead_before_leader_elected(juju):
+    it = juju()
+    it.elect(it.add_unit())
+    assert it.one('app/0', 'is-leader', hook=True) is True
+    assert it.told('app/0') == ['install']
+
+
 def test_js_1_3_in_install_there_is_no_relation(juju):
     it = juju()
     it.add_unit()
@@ -221,6 +228,29 @@ def test_js_2_a_unit_removed_between_joined_and_changed(juju):
     assert it.told('app/0')[-3:] == ['joined app/1', 'changed app/1', 'departed app/1']
 
 
+def test_js_2_what_a_hook_reads_may_be_newer_than_what_it_tells_of(juju):
+    it = juju(2)
+    it.ask('app/1', 'relation-set -r peers:0 k=1')
+    read = it.ask('app/0', 'relation-get k app/1', hook=True, on_call={
+        1: lambda: it.relation().units['app/1'].merge({'k': '2'}, False)})
+    assert read == [[0, '2\n', '']]
+    assert it.one('app/0', 'relation-get k', hook=True) == '2'
+    assert it.told('app/0')[-2:] == ['changed app/1', 'changed app/1']
+    assert it.next_hook('app/0') is None
+
+
+def test_js_2_a_dying_unit_runs_a_pending_changed_and_departed_only(juju):
+    it = juju(2)
+    it.add_unit()
+    it.settle(['app/2'])
+    it.run('app/0')
+    it.ask('app/1', 'relation-set -r peers:0 k=v')
+    it.remove_unit('app/0')
+    it.settle(['app/0'])
+    assert it.told('app/0')[-6:] == ['joined app/2', 'changed app/2', 'departed app/1',
+                                     'departed app/2', 'stop', 'remove']
+
+
 # JS 3: the environment.
 
 @pytest.mark.parametrize('hook, remote, departing', [
@@ -237,6 +267,17 @@ def test_js_3_environment_of_relation_hooks(juju, hook, remote, departing):
     assert (env['JUJU_RELATION'], env['JUJU_RELATION_ID']) == ('peers', 'peers:0')
     assert (env['JUJU_REMOTE_UNIT'], env['JUJU_REMOTE_APP']) == (remote, 'app')
     assert env.get('JUJU_DEPARTING_UNIT') == departing
+
+
+def test_js_3_environment_where_the_application_bag_changed(juju):
+    it = juju(1)
+    it.ask('app/0', 'relation-set -r peers:0 --app k=v')
+    it.run('app/0')
+    env = it.seen('app/0')['env']
+    assert env['JUJU_HOOK_NAME'] == 'peers-relation-changed'
+    assert (env['JUJU_REMOTE_UNIT'], env['JUJU_REMOTE_APP']) == ('', 'app')
+    assert 'JUJU_DEPARTING_UNIT' not in env
+    assert env['JUJU_CHARM_HTTP_PROXY'] == env['JUJU_CHARM_NO_PROXY'] == ''
 
 
 def test_js_3_environment_of_other_hooks_is_built_not_inherited(juju):
@@ -304,6 +345,15 @@ def test_js_4_3_relation_set_from_a_file(juju, tmp_path, document, code):
                    else {'c': 'old', 'e': 'kept'})
 
 
+def test_js_4_3_relation_set_from_arguments(juju, tmp_path):
+    it = juju(1, network_keys=False)
+    (tmp_path / 'file').write_text('{a: file, b: file}')
+    it.ask('app/0', 'relation-set -r peers:0 gone=old',
+           'relation-set -r peers:0 a=x=y gone= --file {}/file'.format(tmp_path),
+           'relation-set -r peers:0')
+    assert it.bag('app/0') == {'a': 'x=y', 'b': 'file'}
+
+
 def test_js_4_2_what_relation_get_prints(juju):
     it = juju(1, network_keys=False)
     get = 'relation-get -r peers:0 '
@@ -363,6 +413,17 @@ def test_js_4_6_leader_set_is_at_once_and_not_rolled_back(juju):
     assert (value[1], missing[1]) == ('"v"\n', 'null\n')
 
 
+def test_js_4_6_what_a_unit_is_told_of_itself(juju):
+    it = juju(1)
+    address = it.bag('app/0')['ingress-address']
+    assert it.one('app/0', 'unit-get private-address') == address
+    assert it.one('app/0', 'network-get peers --ingress-address') == address
+    assert it.one('app/0', 'network-get peers')['ingress-addresses'] == [address]
+    assert it.one('app/0', 'config-get none') is None
+    it.ask('app/0', 'juju-log -l warning some words', 'juju-log --debug word')
+    assert it.last.log == [('WARNING', 'some words'), ('DEBUG', 'word')]
+
+
 @pytest.mark.parametrize('version, keys', [
     ('3.6.8', {'private-address', 'ingress-address', 'egress-subnets'}),
     ('4.0.1', {'ingress-address', 'egress-subnets'})])
@@ -373,10 +434,12 @@ def test_js_4_7_what_a_bag_holds_initially(juju, version, keys):
     assert (it.bag('app/0')['ingress-address'] == 'mine') == (version < '4')
 
 
-def test_js_4_1_what_is_not_modelled_raises(juju):
+@pytest.mark.parametrize('command', ['goal-state', 'is-leader --help', 'is-leader -o file',
+                                     'juju-log -l loud word', 'status-set --application active'])
+def test_js_4_1_what_is_not_modelled_raises(juju, command):
     it = juju(1)
     with pytest.raises(NotModelled):
-        it.ask('app/0', 'goal-state')
+        it.ask('app/0', command)
     assert it.one('app/0', 'is-leader') is True  # and the model is as it was
 
 
@@ -400,6 +463,12 @@ def test_js_5_leadership_is_checked_again_at_the_commit(juju):
     assert it.app_bag() == {} and 'k' not in it.bag('app/0')
     assert it.next_hook('app/0').name == 'update-status'
     assert it.one('app/0', 'is-leader', hook=True) is False
+
+
+def test_js_5_a_unit_needs_no_leadership_for_its_own_bag(juju):
+    it = juju(2)
+    it.ask('app/0', 'relation-set -r peers:0 k=v', depose_before_commit=True)
+    assert it.last.committed and it.bag('app/0')['k'] == 'v'
 
 
 # JS 6: visibility and failure.
@@ -431,6 +500,16 @@ def test_js_6_a_failed_hook_writes_nothing_and_is_all_that_runs_until_it_succeed
     assert run.committed and run.env['JUJU_CONTEXT_ID'] not in first
     it.settle()
     assert it.told('app/0')[-2:] == ['config-changed', 'changed app/1']
+
+
+def test_js_6_a_retry_reads_afresh(juju):
+    it = juju(2)
+    it.ask('app/1', 'relation-set -r peers:0 k=1')
+    assert it.ask('app/0', 'relation-get k', hook=True, exit=1) is None
+    assert it.last.calls[0].stdout == '1\n'
+    it.ask('app/1', 'relation-set -r peers:0 k=2')
+    assert it.one('app/0', 'relation-get k', hook=True) == '2'
+    assert short(it.last.hook) == 'changed app/1'
 
 
 # JS 7: versions.
@@ -548,6 +627,44 @@ def test_js_9_1_forced_removal_tells_only_the_survivors(juju):
     assert it.told('app/0', before) == ['departed app/1'] and it.told('app/1', before) == []
 
 
+def test_js_9_1_a_unit_removed_before_it_is_installed_runs_nothing(juju):
+    it = juju(1)
+    before = len(it.runs)
+    it.remove_unit(it.add_unit())
+    it.settle()
+    assert it.runs[before:] == [] and it.units() == ['app/0']
+
+
+def test_js_9_1_of_what_a_dying_unit_writes_nobody_is_told(juju):
+    it = juju(2)
+    it.remove_unit('app/1')
+    it.settle(['app/0'])
+    it.ask('app/1', 'relation-set -r peers:0 k=v', hook=True)
+    assert short(it.last.hook) == 'departed app/0'
+    assert it.bag('app/1')['k'] == 'v' and it.next_hook('app/0') is None
+
+
+def test_js_9_3_leader_elected_is_skipped_if_the_leadership_is_gone(juju):
+    it = juju(2)
+    it.elect('app/1')
+    it.elect('app/0')
+    before = len(it.runs)
+    it.settle()
+    assert it.told('app/1', before) == ['leader-settings-changed']
+    assert it.told('app/0', before) == ['leader-elected']
+
+
+def test_js_9_3_who_runs_leader_settings_changed(juju):
+    it = juju(3)
+    it.restart_agent('app/1')
+    it.ask('app/0', 'leader-set k=v')
+    it.remove_unit('app/2')
+    before = len(it.runs)
+    it.settle()
+    assert [run.unit for run in it.runs[before:]
+            if run.hook.name == 'leader-settings-changed'] == ['app/1']
+
+
 # JS 10: upgrade and names.
 
 def test_js_10_refresh(juju, probe):
@@ -579,6 +696,25 @@ def test_js_10_unit_numbers_and_names(juju):
         it.add_unit('app/1')
 
 
+def test_js_10_update_status_waits_for_all_else(juju):
+    it = juju(2)
+    it.update_status('app/0')
+    it.ask('app/1', 'relation-set -r peers:0 k=v')
+    it.settle()
+    assert it.told('app/0')[-2:] == ['changed app/1', 'update-status']
+
+
+def test_js_10_an_endpoint_that_a_refresh_brings_is_not_modelled(juju, probe, tmp_path):
+    it = juju(1)
+    charm = tmp_path / 'charm'
+    shutil.copytree(str(probe), str(charm))
+    (charm / 'metadata.yaml').write_text('{name: app, peers: {others: {interface: any}}}')
+    with pytest.raises(NotModelled, match='others'):
+        it.refresh('app/0', charm)
+    it.settle()
+    assert 'upgrade-charm' not in it.told('app/0')
+
+
 # JS 12: what a hook sees of the others.
 
 @pytest.mark.parametrize('stale', [True, False])
@@ -589,6 +725,16 @@ def test_js_12_2_bags_of_members_are_cached_until_their_changed(juju, stale):
     it.ask('app/1', 'relation-set -r peers:0 k=v')
     assert it.one('app/0', read) == (None if stale else 'v')
     assert it.one('app/0', read, hook=True) == 'v'  # in the changed of that unit
+
+
+def test_js_12_2_the_bag_of_a_unit_that_has_not_joined_is_cached_for_one_hook_only(juju):
+    it = juju(1)
+    it.run(it.add_unit())
+    read = 'relation-get -r peers:0 k app/1'
+    assert it.one('app/0', read) is None
+    it.ask('app/1', 'relation-set -r peers:0 k=v')
+    assert it.one('app/0', read) == 'v'
+    assert it.one('app/0', 'relation-list -r peers:0') == []
 
 
 def test_js_12_2_the_application_bag_is_cached_for_one_hook_only(juju):

@@ -148,10 +148,10 @@ class Juju:
         self.directory.mkdir(parents=True, exist_ok=model is not None)
         self.charm = Path(charm)
         self.real = real
-        metadata = yaml.safe_load((self.charm / 'metadata.yaml').read_text())
-        endpoints = list(metadata.get('peers') or ())
+        self.metadata = yaml.safe_load((self.charm / 'metadata.yaml').read_text())
+        endpoints = list(self.metadata.get('peers') or ())
         self.endpoint = endpoints[0] if endpoints else None
-        self.model = model or Model(app or metadata['name'], endpoints, **knobs)
+        self.model = model or Model(app or self.metadata['name'], endpoints, **knobs)
         options = self.charm / 'config.yaml'
         if options.exists():
             for name, option in yaml.safe_load(options.read_text())['options'].items():
@@ -212,6 +212,9 @@ class Juju:
         agent = self.model.unit(unit)
         if agent.failed and not force:
             raise ValueError('unit "{}" is in an error state'.format(unit))
+        endpoints = list(yaml.safe_load((Path(charm) / 'metadata.yaml').read_text())['peers'])
+        if endpoints != list(self.metadata['peers']):
+            raise NotModelled('a refresh that brings peer endpoints ' + ', '.join(endpoints))
         old, agent.charm = agent.charm, str(charm)
         self.charm = Path(charm)
         if self.real:  # what the old revision brought goes, what the unit made stays

@@ -397,11 +397,16 @@ def action_fail(context, arguments, stdin):
 
 # The rest.
 
+LEVELS = 'TRACE', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'
+
+
 def juju_log(context, arguments, stdin):
     options, positional = parse(arguments, ('l', 'log-level'), ('debug',))
     if not positional:
         raise usage('no message specified')
     level = options.get('l', options.get('log-level', 'INFO')).upper()
+    if level not in LEVELS:
+        raise NotModelled('juju-log of level ' + level)
     context.log.append(('DEBUG' if options.get('debug') else level, ' '.join(positional)))
     return ''
 
