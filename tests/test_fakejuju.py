@@ -656,13 +656,17 @@ def test_js_9_3_leader_elected_is_skipped_if_the_leadership_is_gone(juju):
 
 def test_js_9_3_who_runs_leader_settings_changed(juju):
     it = juju(3)
+
+    def who():
+        before = len(it.runs)
+        it.settle()
+        return [run.unit for run in it.runs[before:] if run.hook.name == 'leader-settings-changed']
+
     it.restart_agent('app/1')
+    assert who() == ['app/1']
     it.ask('app/0', 'leader-set k=v')
     it.remove_unit('app/2')
-    before = len(it.runs)
-    it.settle()
-    assert [run.unit for run in it.runs[before:]
-            if run.hook.name == 'leader-settings-changed'] == ['app/1']
+    assert who() == ['app/1']
 
 
 # JS 10: upgrade and names.

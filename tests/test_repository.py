@@ -52,6 +52,13 @@ def test_links_lead_to_files(link):
     assert (ROOT / link).exists()
 
 
+def test_the_table_of_rules_has_each_contract_test_of_the_double():
+    told = re.findall('`((?:js|sa)_[a-z0-9_]+)`', (TESTS / 'README.md').read_text())
+    tests = re.findall(r'^def test_((?:js|sa)_\w+)', (TESTS / 'test_fakejuju.py').read_text(),
+                       re.MULTILINE)
+    assert sorted(told) == sorted(tests)
+
+
 def test_the_top_level_holds_what_the_mission_lists():
     names = {path.name for path in ROOT.iterdir()
              if not path.name.startswith('.') and path.name != '__pycache__'}

@@ -1,7 +1,6 @@
 """What Juju knows of one application, as plain data, and which hook each unit runs next.
 
-JS n is section n of the notes on Juju's peer relations that the double follows; README.md in
-the folder above lists its rules with their sources in juju/juju.
+JS n is topic n of the table in the README.md above, which lists rules, sources and tests.
 """
 import zlib
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
