@@ -20,7 +20,9 @@ On the wire:
                        csr_id                         LIFE-N: LIFE is random and made once in a
                                                       unit's life, N counts its requests from 1
     the application's  [unit-name]_signed_certificate the leader, that unit: certificate(s), PEM
-                       [unit-name]_csr_id             the request that the certificate answers
+                       [unit-name]_refusal            the leader, that unit: why there is none
+                       [unit-name]_csr_id             the request that either answers; without it
+                                                      the certificate is to be reissued
 
 Everything follows from these by comparison:
 
@@ -30,7 +32,7 @@ Everything follows from these by comparison:
                         -> "sign certificate signing request", on the leader
     a unit takes        the certificate that stands beside the id of its own current request
                         -> "signed certificate available"
-    a unit must ask     if it has no current request
+    a unit must ask     if it has no current request, or a refusal stands beside its id
                         -> "create certificate signing request"
 
 Answers are in the application bag because Juju lets only the leader write it and because it
@@ -61,28 +63,32 @@ CSR = 'csr'
 CSR_ID = 'csr_id'
 ANSWER = '{}_signed_certificate'  # in the application bag, and in unitdata
 ANSWER_ID = '{}_csr_id'
+REFUSAL = '{}_refusal'
 
 SERVER_CERTIFICATE = 'tls.server.certificate'  # unitdata: the key the original README reads
 RECORD = 'interface.tls'  # unitdata: all that this interface remembers, see `_recall`
 
 MAX_BYTES = 64 * 1024  # of one request or answer, what peers send included
+MAX_REASON = 1024  # bytes of a refusal
 REQUEST_LABELS = ('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')
 CERTIFICATE_LABELS = ('CERTIFICATE',)
 
 
 # Decisions: plain values in, plain values out.
 
-def fault_in(text, labels):
+def fault_in(text, labels=()):
     """What is wrong with `text` as PEM blocks of these labels (RFC 7468), or None.
 
-    Text around the blocks and several blocks are legal.
+    Text around the blocks and several blocks are legal. Without labels: as a reason.
     """
     try:
-        size = len(text.encode('utf-8'))
+        size, most = len(text.encode('utf-8')), MAX_BYTES if labels else MAX_REASON
     except UnicodeEncodeError:
         return 'it is not encodable as UTF-8'
-    if size > MAX_BYTES:
-        return 'it has {} bytes, more than {}'.format(size, MAX_BYTES)
+    if size > most:
+        return 'it has {} bytes, more than {}'.format(size, most)
+    if not labels:
+        return None if text.strip() else 'it is empty'
     if 'PRIVATE KEY-----' in text:
         return 'it holds a private key, and everybody in the model can read relation data'
     begin = '-----BEGIN ({})-----'.format('|'.join(labels))
@@ -152,8 +158,10 @@ class TlsPeers(RelationBase):
         The leader finds it in its `get_csr_map()`; its answer arrives as "signed certificate
         available" in a later hook. Until then the same text changes nothing, another text
         replaces the request; after it any call is a new request, the same text included, and
-        the certificate in use stays in unitdata until its successor is there. Before the
-        relation exists the request is kept, and published when it does.
+        the certificate in use stays in unitdata until its successor is there. After a refusal
+        (see `get_refusal`) the same text is not published again: a line in the log says so, and
+        "create certificate signing request" stays. Before the relation exists the request is
+        kept, and published when it does.
 
         TypeError if `csr` is not a str. ValueError if it is longer than 64 KiB or has no sound
         PEM block CERTIFICATE REQUEST. Then nothing has changed.
@@ -163,6 +171,8 @@ class TlsPeers(RelationBase):
         _start()
         me = self._recall()
         if csr == me['csr'] and not me['taken']:
+            if me['refused']:
+                _log('request not published, it was refused: ' + me['refused'])
             return
         self._ask(me, csr)
         if me['relation']:
@@ -179,6 +189,15 @@ class TlsPeers(RelationBase):
         It is the one in use: while a renewal waits, still the old one.
         """
         return unitdata.kv().get(ANSWER.format(hookenv.local_unit()))
+
+    def get_refusal(self):
+        """Why the leader will not sign this unit's current request, or None.
+
+        While there is a reason, "create certificate signing request" is set: another CSR is
+        asked for. The leader's `reissue` lifts the refusal.
+        """
+        _start()
+        return self._recall()['refused']
 
     # For the leader.
 
@@ -204,32 +223,104 @@ class TlsPeers(RelationBase):
 
         `certificate` is PEM text, chain and text around the blocks included, and reaches the
         unit as it is. For a request already answered it replaces the answer. Nothing is
-        published, and a line in the log says why, if the unit has asked anew or left since, or
-        this unit no longer leads: the request then waits for `get_csr_map()` here or on the
-        leader.
+        published, and a line in the log says why, if the unit has asked anew or left since, this
+        unit no longer leads, or `reissue` was called since: the request then waits for
+        `get_csr_map()` here or on the leader.
 
         TypeError if an argument is not a str. ValueError if `get_csr_map()` never handed out a
         request of `unit_name`, or if `certificate` is longer than 64 KiB or has no sound PEM
         block CERTIFICATE. Then nothing has changed.
         """
-        if not isinstance(unit_name, str):
-            raise TypeError('unit name: expected str, not {}'.format(type(unit_name).__name__))
-        _require('certificate', unit_name, certificate, CERTIFICATE_LABELS)
+        self._decide('certificate', unit_name, certificate, CERTIFICATE_LABELS)
+
+    def refuse_csr(self, unit_name, reason):
+        """Answer with a no the request that `get_csr_map()` last handed out for `unit_name` here.
+
+        On that unit "create certificate signing request" is set and `get_refusal()` gives the
+        `reason`; a certificate in use stays. The request is not handed out again; another CSR of
+        the unit is, and `reissue` lifts the refusal. It is not for "not now": a request that
+        gets no answer just waits.
+
+        When nothing is published and what raises: as with `set_cert`; a `reason` that is empty
+        or longer than 1 kB is a ValueError.
+        """
+        self._decide('refusal', unit_name, reason)
+
+    def reissue(self, unit_name=None):
+        """Have the answered request of one unit, or of every unit, wait again; refused ones too.
+
+        After a change of CA, say. The requests are back in `get_csr_map()`, on whatever unit
+        leads; each unit keeps its certificate until `set_cert` brings another. Part of this
+        hook or action: if that is not committed, nothing was reissued.
+
+        TypeError if `unit_name` is not a str. ValueError for a unit without an answer, and on a
+        unit that does not lead. Then nothing has changed.
+        """
+        if unit_name is not None:
+            _require_name(unit_name)
         _start()
         me = self._recall()
-        if unit_name not in me['shown']:
-            raise ValueError('certificate for {!r:.80}: get_csr_map() never handed out a request '
-                             'of that unit'.format(unit_name))
-        reason = self._obstacle(me, unit_name)
-        csr_id = me['shown'][unit_name]
-        if not reason and not self._answer(me, {ANSWER.format(unit_name): certificate,
-                                                ANSWER_ID.format(unit_name): csr_id}):
-            reason = 'this unit lost the leadership'
-        if reason:
-            _log('certificate for {} not published: {}'.format(unit_name, reason))
-        else:
-            me['waiting'].pop(unit_name, None)
-            me['answered'][unit_name] = csr_id
+        if not me['relation'] or not self._survey(me):
+            raise ValueError('reissue: this unit does not lead')
+        # By the bag, not by who is listed: this leader may not have met every unit yet.
+        suffix = ANSWER_ID.format('')
+        names = {key[:-len(suffix)] for key in self._answers(me) if key.endswith(suffix)}
+        if unit_name is not None and unit_name not in names:
+            raise ValueError('reissue for {!r:.80}: no answer to that unit'.format(unit_name))
+        names = names if unit_name is None else {unit_name}
+        settings = {key.format(name): None for name in names for key in (ANSWER_ID, REFUSAL)}
+        if settings and self._write(me, settings):
+            # An answer worked out before, by the old CA perhaps, is not the one asked for.
+            me['shown'].update(dict.fromkeys(names & set(me['shown'])))
+            if hookenv.local_unit() in names:
+                me['refused'] = None  # no hook tells a leader of its own write
+            me['leads'] = False       # look at every request again
+            self._survey(me)
+        self._remember(me)
+
+    def get_requests(self):
+        """{unit name: dict} of all members known here, this unit included; {} if not the leader.
+
+        state        'waiting', 'answered', 'refused', or 'none' if there is no request
+        csr, csr_id  the request, as far as this unit sees it now
+        answer_id    the request that was last answered; None before that and after `reissue`
+        certificate  the published answer, or
+        reason       why it was refused
+
+        Answered means published, not installed: nothing tells the leader that. For a status, an
+        action or a decision; it reads the bag of every member.
+        """
+        _start()
+        me = self._recall()
+        requests = {}
+        if me['relation'] and self._survey(me):
+            answers = self._answers(me)
+            for unit in sorted(self._members(me)):
+                csr_id, csr = self._request(me, unit)
+                seen = {name: answers.get(key.format(unit)) for name, key in (
+                    ('answer_id', ANSWER_ID), ('certificate', ANSWER), ('reason', REFUSAL))}
+                state = 'refused' if seen['reason'] else 'answered'
+                if not csr_id or waits(csr_id, seen['answer_id']):
+                    state = 'waiting' if csr_id else 'none'
+                requests[unit] = dict(seen, state=state, csr=csr, csr_id=csr_id)
+        self._remember(me)
+        return requests
+
+    def _decide(self, what, unit, text, labels=()):
+        """Publish a certificate or a refusal, if the request that was shown can be answered."""
+        _require_name(unit)
+        _require(what, unit, text, labels)
+        _start()
+        me = self._recall()
+        if unit not in me['shown']:
+            raise ValueError('{} for {!r:.80}: get_csr_map() never handed out a request of that '
+                             'unit'.format(what, unit))
+        fault = self._obstacle(me, unit)
+        answer = {'certificate': text} if labels else {'refusal': text}
+        if not fault and not self._answer(me, unit, me['shown'][unit], **answer):
+            fault = 'this unit lost the leadership'
+        if fault:
+            _log('{} for {} not published: {}'.format(what, unit, fault))
         self._remember(me)
 
     def _obstacle(self, me, unit):
@@ -238,7 +329,7 @@ class TlsPeers(RelationBase):
             return 'this unit does not lead'
         shown = me['shown'][unit]
         if shown is None:
-            return 'the unit has left'
+            return 'the unit has left, or is to be answered anew'
         if shown != self._request(me, unit)[0]:
             return 'the unit has asked anew'
         answered = self._answers(me).get(ANSWER_ID.format(unit))
@@ -293,7 +384,8 @@ class TlsPeers(RelationBase):
             self._survey(me, changed)
 
         # Peers' joined and changed bring no answer, and there are many of them.
-        pending = me['csr'] and not me['taken'] and event not in ('joined', 'changed')
+        pending = me['csr'] and not (me['taken'] or me['refused']) \
+            and event not in ('joined', 'changed')
         if pending or answered_self or (event == 'changed' and not unit):
             self._take(me)
 
@@ -317,7 +409,7 @@ class TlsPeers(RelationBase):
             return False
         if me['relation']:
             me['csr'] = None  # a request belongs to its relation
-        me.update(relation=newest, seen=False, leads=False, waiting={}, answered={})
+        me.update(relation=newest, seen=False, refused=None, leads=False, waiting={}, answered={})
         if not me['csr']:
             # A CSR without an id is what the original interface published on this unit before
             # an upgrade: it becomes request 1. One with an id is a predecessor's.
@@ -338,18 +430,21 @@ class TlsPeers(RelationBase):
             me.update(leads=False, waiting={}, answered={})
             return False
         if not me['leads']:
-            units = hookenv.related_units(me['relation']) + [hookenv.local_unit()]
+            units = self._members(me)
         me['leads'] = True
         for unit in units:
-            csr_id = self._request(me, unit)[0]
+            csr_id, csr = self._request(me, unit)
+            me['waiting'].pop(unit, None)
             if csr_id and waits(csr_id, self._answers(me).get(ANSWER_ID.format(unit))):
-                me['waiting'][unit] = csr_id
-            else:
-                me['waiting'].pop(unit, None)
+                fault = fault_in(csr or '', REQUEST_LABELS)
+                if not fault:
+                    me['waiting'][unit] = csr_id
+                elif not self._answer(me, unit, csr_id, refusal=fault):
+                    return False
         return True
 
     def _take(self, me):
-        """Store and announce the certificate for this unit's current request, if it is new."""
+        """Store and announce the answer to this unit's current request, if it is new."""
         local = hookenv.local_unit()
 
         # A follower reads one key at a time: the bag grows with the application, and every
@@ -360,9 +455,14 @@ class TlsPeers(RelationBase):
             return hookenv.relation_get(key.format(local), rid=me['relation'],
                                         app=hookenv.application_name())
 
-        if not me['csr'] or me['taken'] and answer(ANSWER) == self.get_signed_cert():
+        if not me['csr'] or me['taken'] and answer(ANSWER) == self.get_signed_cert() \
+                or me['refused'] and answer(REFUSAL) == me['refused']:
             return
+        me['refused'] = None
         if answer(ANSWER_ID) != _own_id(me):
+            return
+        if not answer(ANSWER) and answer(REFUSAL):
+            me.update(refused=answer(REFUSAL), taken=False)
             return
         fault = fault_in(answer(ANSWER) or '', CERTIFICATE_LABELS)
         if fault:  # not by set_cert: whoever leads can write there by other means
@@ -383,7 +483,7 @@ class TlsPeers(RelationBase):
         if unit in me['shown']:
             me['shown'][unit] = None
         if hookenv.departing_unit() == unit and self._survey(me):
-            self._answer(me, {ANSWER.format(unit): None, ANSWER_ID.format(unit): None})
+            self._write(me, {key.format(unit): None for key in (ANSWER, ANSWER_ID, REFUSAL)})
 
     # Relation data. The record's relation id is always passed: the hook may be another's.
 
@@ -393,19 +493,18 @@ class TlsPeers(RelationBase):
     def _answers(self, me):
         return hookenv.relation_get(rid=me['relation'], app=hookenv.application_name()) or {}
 
+    def _members(self, me):
+        return hookenv.related_units(me['relation']) + [hookenv.local_unit()]
+
     def _request(self, me, unit):
-        """(id, CSR) that `unit` has published, (None, None) if it has none that is sound."""
+        """(id, CSR) that `unit` has published; without a well-formed id there is no request."""
         bag = self._bag(me, unit)
-        csr, csr_id = bag.get(CSR), bag.get(CSR_ID)
-        if not csr_id:
-            return None, None  # nothing yet, or the original interface's
-        fault = 'its id is not LIFE-N of at most 64 characters'
-        if parse_id(csr_id):
-            fault = fault_in(csr or '', REQUEST_LABELS)
-        if fault:
-            _log('request of {} is left out: {}'.format(unit, fault))
-            return None, None
-        return csr_id, csr
+        csr_id = bag.get(CSR_ID)  # none yet, or never by the original interface
+        if csr_id and not parse_id(csr_id):
+            _log('request of {} is left out: its id is not LIFE-N of at most 64 characters'.format(
+                unit))
+            csr_id = None
+        return csr_id, bag.get(CSR)
 
     def _publish(self, me):
         """Write this unit's request. A failure is not lost: the next hook misses it in the bag."""
@@ -415,7 +514,18 @@ class TlsPeers(RelationBase):
             _log('request not published, next hook tries again: {}'.format(error))
             me['relation'] = None  # perhaps it is gone; if not, it is found again
 
-    def _answer(self, me, settings):
+    def _answer(self, me, unit, csr_id, certificate=None, refusal=None):
+        """Answer that request of that unit; False if the leadership has gone meanwhile."""
+        if refusal:
+            _log('request of {} is refused: {}'.format(unit, refusal))
+        if not self._write(me, {ANSWER.format(unit): certificate, REFUSAL.format(unit): refusal,
+                                ANSWER_ID.format(unit): csr_id}):
+            return False
+        me['waiting'].pop(unit, None)
+        me['answered'][unit] = csr_id
+        return True
+
+    def _write(self, me, settings):
         """Write to the application bag; False if the leadership has gone meanwhile."""
         try:
             hookenv.relation_set(me['relation'], settings, app=True)
@@ -442,20 +552,21 @@ class TlsPeers(RelationBase):
                 'csr': None,       # current request
                 'seen': False,     # current request was seen in the own bag
                 'taken': False,    # its certificate is in unitdata
+                'refused': None,   # or why it will have none
                 'leads': False,    # last answer of is-leader
                 'waiting': {},     # leader: unit -> id of its request that waits
-                'shown': {},       # unit -> id that get_csr_map handed out; None: it left
+                'shown': {},       # unit -> id that get_csr_map handed out; None: no longer
                 'answered': {},    # unit -> id, answers not yet seen in the application bag
             }
         return me
 
     def _remember(self, me):
         unitdata.kv().set(RECORD, me)
-        self._flag(CREATE, me['relation'] and not me['csr'])
+        self._flag(CREATE, me['relation'] and (me['refused'] or not me['csr']))
         self._flag(SIGN, me['relation'] and me['waiting'])
 
     def _ask(self, me, csr):
-        me.update(csr=csr, count=me['count'] + 1, seen=False, taken=False)
+        me.update(csr=csr, count=me['count'] + 1, seen=False, taken=False, refused=None)
 
     def _flag(self, flag, on):
         if on and not is_flag_set(flag):
@@ -474,7 +585,12 @@ def _is_leader():
     return hookenv.is_leader()
 
 
-def _require(what, unit, text, labels):
+def _require_name(unit):
+    if not isinstance(unit, str):
+        raise TypeError('unit name: expected str, not {}'.format(type(unit).__name__))
+
+
+def _require(what, unit, text, labels=()):
     if not isinstance(text, str):
         raise TypeError('{} for {}: expected str, not {}'.format(what, unit, type(text).__name__))
     fault = fault_in(text, labels)

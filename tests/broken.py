@@ -51,8 +51,8 @@ VARIANTS = [
               "return answered != (life, number)")]),
     Variant('set_cert answers whatever request is current',
             'p2_nothing_is_published_for_a_unit_that_asked_anew',
-            [("        csr_id = me['shown'][unit_name]\n",
-              "        csr_id = self._request(me, unit_name)[0]\n"),
+            [("self._answer(me, unit, me['shown'][unit], **answer)",
+              "self._answer(me, unit, self._request(me, unit)[0], **answer)"),
              ("if shown != self._request(me, unit)[0]:", "if False:")],
             search=['slow', 'renew', 'renew']),
     Variant('unitdata is trusted over the bag after a failed commit',
@@ -61,19 +61,18 @@ VARIANTS = [
               "me['seen'] = True")], search=['uncommitted', 'renew'], breaks='P1'),
     Variant('answers count as published when the hook ends',
             'p5_an_answer_in_an_action_that_is_not_committed_is_missed',
-            [("me['answered'][unit_name] = csr_id", "pass")],
+            [("        me['answered'][unit] = csr_id\n", "")],
             search=['slow', 'renew', 'uncommitted'], breaks='P1'),
     Variant('answers are sent again after a failed commit',
             'p5_an_answer_is_signed_again_not_sent_again',
-            [("me['answered'][unit_name] = csr_id",
-              "me['answered'][unit_name] = csr_id\n"
-              "            me.setdefault('sent', {})[unit_name] = csr_id, certificate"),
+            [("        me['answered'][unit] = csr_id\n",
+              "        me['answered'][unit] = csr_id\n"
+              "        me.setdefault('sent', {})[unit] = csr_id, certificate\n"),
              ("            me['answered'] = {}\n",
               "            me['answered'] = {}\n"
               "            for name, (csr_id, certificate) in me.get('sent', {}).items():\n"
               "                if me['waiting'].get(name) == csr_id:\n"
-              "                    self._answer(me, {ANSWER.format(name): certificate,\n"
-              "                                      ANSWER_ID.format(name): csr_id})\n"
+              "                    self._answer(me, name, csr_id, certificate)\n"
               "                    del me['waiting'][name]\n")]),
     Variant('the flag stays after its unit has departed',
             'p8_a_waiting_request_leaves_with_its_unit',
@@ -95,8 +94,11 @@ VARIANTS = [
               "        super().__init__(relation_name, conversations)\n")]),
     Variant('what the object said first is trusted when the handler runs again',
             'p9_a_handler_that_runs_again_in_the_same_hook_is_given_what_waits_then',
-            [("        requests = {}\n", "        if hasattr(self, 'first'):\n"
-              "            return self.first\n        requests = self.first = {}\n")]),
+            [("        requests = {}\n"
+              "        if me['relation'] and self._survey(me, list(me['waiting'])):\n",
+              "        if hasattr(self, 'first'):\n"
+              "            return self.first\n        requests = self.first = {}\n"
+              "        if me['relation'] and self._survey(me, list(me['waiting'])):\n")]),
     Variant("the predecessor's own bag is believed",
             'p8_a_name_used_again_finds_nothing_of_its_predecessor',
             [("if csr and not bag.get(CSR_ID) and", "if csr and")], {'departed_sent': True}),
@@ -106,12 +108,33 @@ VARIANTS = [
             {'text': 'tls/1 1', 'number': 2}),
     Variant('the same certificate is announced again',
             'p10_a_certificate_is_announced_once_though_others_are_answered',
-            [("if not me['csr'] or me['taken'] and answer(ANSWER) == self.get_signed_cert():",
-              "if not me['csr']:")], search=['renew']),
+            [("if not me['csr'] or me['taken'] and answer(ANSWER) == self.get_signed_cert() \\\n",
+              "if not me['csr'] \\\n")], search=['renew']),
     Variant('the stored certificate is dropped while a renewal waits',
             'p7_the_certificate_in_use_stays_until_its_successor_is_there',
             [("        self._flag(AVAILABLE, False)\n        self._remember(me)\n",
               "        self._flag(AVAILABLE, False)\n        self._remember(me)\n"
               "        unitdata.kv().unset(ANSWER.format(unit))\n")],
             {'text': 'other', 'number': 1}, search=['renew']),
+    Variant('a refused request is offered again',
+            'p13_a_refused_request_is_not_offered_again',
+            [("ANSWER_ID.format(unit): csr_id}):",
+              "ANSWER_ID.format(unit): certificate and csr_id}):")],
+            search=['refuse', 'renew'], breaks='wire'),
+    Variant('a refusal loops', 'p13_a_layer_that_answers_blindly_does_not_loop',
+            [("        if csr == me['csr'] and not me['taken']:",
+              "        if csr == me['csr'] and not me['taken'] and not me['refused']:")]),
+    Variant('a reissue is lost with the leader',
+            'p14_a_change_of_leader_half_way_and_a_unit_added_meanwhile',
+            [("        if settings and self._write(me, settings):\n",
+              "        if settings:\n            me['again'] = True\n"),
+             ("            answers = self._answers(me)\n            me['waiting'] = {",
+              "            answers = {} if me.get('again') else self._answers(me)\n"
+              "            me['waiting'] = {"),
+             ("            if csr_id and waits(csr_id,",
+              "            if csr_id and me.get('again') or csr_id and waits(csr_id,")]),
+    Variant('certificates are dropped for a reissue',
+            'p14_every_unit_keeps_its_certificate_until_its_successor_is_there',
+            [("for key in (ANSWER_ID, REFUSAL)}", "for key in (ANSWER, ANSWER_ID, REFUSAL)}")],
+            {'notified': True}, search=['slow', 'reissue']),
 ]

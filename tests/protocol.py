@@ -40,7 +40,7 @@ FAULTS = {
 AT_A_CALL = ('kill', 'disconnected', 'deposed')
 
 # What an operator, a layer or fate does between hooks; the charm's own actions among them.
-CHARM_ACTIONS = ('renew', 'repeat', 'slow', 'finish')
+CHARM_ACTIONS = ('renew', 'repeat', 'slow', 'finish', 'refuse', 'reissue')
 EVENTS = {
     'add': lambda juju, unit: juju.add_unit(),
     'return': lambda juju, unit: juju.add_unit(unit),
@@ -80,6 +80,10 @@ def possible(world):
                 yield Action('finish', name)
             elif not kv.get('slow'):
                 yield Action('slow', name)
+            if not kv.get('refuses'):
+                yield Action('refuse', name)
+            if model.leader == name:
+                yield Action('reissue', name)
     if model.leader:
         yield Action('depose')
     yield Action('add')
@@ -143,24 +147,31 @@ class Trial:
             return
         for key in set(app_before) | set(app):
             name, _, what = key.partition('_')
-            self.expect(what in ('signed_certificate', 'csr_id'), 'wire', 'application has {}', key)
-            answer, csr_id = (app.get(name + suffix) for suffix in SUFFIXES)
-            old_answer, old_id = (app_before.get(name + suffix) for suffix in SUFFIXES)
-            self.expect(bool(answer) == bool(csr_id), 'wire', 'half an answer for {}', name)
-            if (answer, csr_id) == (old_answer, old_id):
+            self.expect('_' + what in SUFFIXES, 'wire', 'application has {}', key)
+            now, before = (tuple(bag.get(name + suffix) for suffix in SUFFIXES)
+                           for bag in (app, app_before))
+            answer, csr_id, refusal = now
+            old_answer, old_id, _ = before
+            if now == before:
                 continue
-            if not answer:
+            if run.hook.name == 'reissue' and old_id and not csr_id:
+                self.expect(now == (old_answer, None, None), 'P14', '{} has lost its certificate',
+                            name)
+                continue
+            self.expect(csr_id is None if not (answer or refusal) else
+                        csr_id and bool(answer) != bool(refusal), 'wire', '{} has {}', name, now)
+            if not csr_id:
                 self.expect(run.hook.kind == 'departed' and run.hook.departing == name != unit,
                             'P8', '{} deleted the answer for {}', run.hook.name, name)
                 continue
             asked = self.requests.get(csr_id)
             self.expect(asked is not None, 'P2', 'answer to {}, which nobody published', csr_id)
-            self.expect(text_in(answer).startswith(asked + ' by '), 'P2',
-                        '{} is beside {}, which asked for {}', text_in(answer), csr_id, asked)
+            self.expect(refusal or text_in(answer).startswith(asked + ' by '), 'P2',
+                        '{} is beside {}, which asked for {}', answer, csr_id, asked)
             if old_id and life(old_id) == life(csr_id):
                 self.expect(count(old_id) <= count(csr_id), 'P4', '{} lowered to {}', old_id,
                             csr_id)
-                self.expect(old_id != csr_id or run.hook.name == 'finish', 'P4',
+                self.expect(old_id != csr_id or run.hook.name in ('finish', 'reissue'), 'P4',
                             '{} was answered twice', csr_id)
 
     def check_certificate(self, unit, before, kv, app):
@@ -193,7 +204,7 @@ class Trial:
                         '{} is to sign for {}', unit, record['waiting'])
         self.expect(AVAILABLE not in flags, 'P10', '{} is told on and on', unit)
         if CREATE in flags:
-            self.expect(not record['csr'], 'P6', '{} is to ask again', unit)
+            self.expect(record['refused'] or not record['csr'], 'P6', '{} is to ask again', unit)
 
     def expect(self, kept, promise, text, *values):
         if not kept:
@@ -263,7 +274,7 @@ class Trial:
         return juju.app_bag(), [(juju.bag(unit), juju.kv(unit)) for unit in juju.units()]
 
 
-SUFFIXES = '_signed_certificate', '_csr_id'
+SUFFIXES = '_signed_certificate', '_csr_id', '_refusal'
 
 
 def text_in(block):

@@ -84,6 +84,28 @@ def test_the_first_look_of_a_new_leader(world):
     assert sorted(tools(run)) == ['is-leader'] + ['relation-get'] * 5 + ['relation-list']
 
 
+def test_a_refused_unit_at_rest_costs_what_a_served_one_does(world):
+    it = world(3)
+    it.tell('tls/1', 'asks', 'always the same')
+    it.ask('tls/1', 'always the same')
+    it.juju.action('tls/0', 'refuse')
+    it.juju.settle()
+    it.juju.config_changed('tls/1')
+    it.juju.run('tls/1')
+    it.juju.config_changed('tls/1')
+    assert tools(it.juju.run('tls/1')) == []
+    it.ask('tls/2', 'renewal')
+    it.juju.settle(['tls/0'])
+    assert it.juju.next_hook('tls/1').remote_unit == ''
+    assert tools(it.juju.run('tls/1')) == ['relation-get']
+
+
+def test_the_view_costs_one_read_for_each_member(world):
+    it = world(3)
+    it.do('tls/0', 'tls.get_requests()')
+    assert sorted(tools(it.last)) == ['is-leader'] + ['relation-get'] * 4 + ['relation-list']
+
+
 @pytest.mark.parametrize('units, most', [
     (10, 320), pytest.param(20, 1250, marks=pytest.mark.slow),
     pytest.param(30, 2800, marks=pytest.mark.slow)])

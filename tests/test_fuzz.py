@@ -20,7 +20,8 @@ PIECES = st.lists(BLOCK | TEXT | st.sampled_from(['-----BEGIN CERTIFICATE-----',
 VALUE = TEXT | LONG | ID | BLOCK | PIECES | st.builds(request, TEXT) | st.builds(certificate, TEXT)
 BAG = st.dictionaries(
     TEXT | st.sampled_from(['csr', 'csr_id', 'tls/0_csr_id', 'tls/1_csr_id', 'tls/9_csr_id',
-                            'tls/0_signed_certificate', 'tls/1_signed_certificate']),
+                            'tls/0_signed_certificate', 'tls/1_signed_certificate',
+                            'tls/0_refusal', 'tls/1_refusal']),
     VALUE, min_size=1, max_size=6)
 ARGUMENT = st.none() | st.booleans() | st.integers() | st.binary() | st.lists(TEXT) \
     | st.text() | VALUE
@@ -92,8 +93,12 @@ for call in {}:
 @FEW
 def test_p12_whatever_the_arguments_nothing_else_is_raised(deployed, arguments, name):
     it = deployed
+    it.juju.update_status('tls/0')
+    it.juju.settle()                   # it may have been refused, and asks anew
     calls = ['lambda: tls.set_csr({!a})'.format(each) for each in arguments]
     calls += ['lambda: tls.set_cert("tls/0", {!a})'.format(each) for each in arguments]
+    calls += ['lambda: tls.refuse_csr("tls/0", {!a})'.format(each) for each in arguments]
+    calls += ['lambda: tls.reissue({!a})'.format(each) for each in arguments if each is not None]
     calls += ['lambda: tls.set_cert({!a}, {!a})'.format(name, certificate('sound'))]
     results = it.do('tls/0', TRY.format('[{}]'.format(', '.join(calls))))
     assert it.last.exit_code == 0 and len(results) == len(calls)

@@ -63,6 +63,7 @@ def machine(charm, directory):
 
         @rule(data=st.data(), kinds=st.sampled_from([
             ['elect'], ['elect', 'depose'], ['renew'], ['renew', 'repeat'], ['slow', 'finish'],
+            ['refuse'], ['reissue'],
             ['add', 'return'], ['remove', 'die'], ['forget'], ['restart', 'status']]))
         def let_something_happen(self, data, kinds):
             action = self.choose(data, kinds)

@@ -35,7 +35,7 @@ def test_the_flag_table_has_each_flag(flag):
 
 @pytest.mark.parametrize('key', [
     peers.CSR, peers.CSR_ID, peers.ANSWER.format('[unit-name]'),
-    peers.ANSWER_ID.format('[unit-name]')])
+    peers.ANSWER_ID.format('[unit-name]'), peers.REFUSAL.format('[unit-name]')])
 def test_the_wire_table_has_each_key(key):
     assert len(re.findall(r'^\|.*\| `{}` \|'.format(re.escape(key)), README, re.MULTILINE)) == 1
 
@@ -44,7 +44,7 @@ def test_each_promise_of_the_readme_has_tests_with_its_number():
     promised = set(re.findall(r'^- \*\*P(\d+) ', README, re.MULTILINE))
     tests = ''.join(path.read_text() for path in TESTS.glob('test_*.py'))
     assert promised == set(re.findall(r'^def test_p(\d+)_', tests, re.MULTILINE))
-    assert promised == {str(number) for number in range(1, 13)}
+    assert promised == {str(number) for number in range(1, 15)}
 
 
 @pytest.mark.parametrize('link', re.findall(r'\]\(([^)h#][^)]*)\)', README))

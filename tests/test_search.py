@@ -19,6 +19,9 @@ COMMIT = 'uncommitted/kill'            # a kill at every call of a hook tool
 DEPARTURE = 'remove/die'               # in order, or without a word
 RENEWAL = 'renew'
 AGAIN = 'renew/repeat'                 # another CSR, or the same
+REFUSAL = 'refuse'                     # of what is next to be signed
+REISSUE = 'reissue'
+SLOW = 'slow'                          # what waits is answered hooks later
 
 NOTHING, REST = False, True
 
@@ -44,6 +47,10 @@ def search(charm, directory, record_property, units, at_rest, *kinds):
     (NOTHING, [COMMIT, DEPARTURE]),
     (NOTHING, [COMMIT, RENEWAL]),
     (NOTHING, [DEPARTURE, RENEWAL]),
+    (NOTHING, [LEADER, REFUSAL]),
+    (NOTHING, [COMMIT, REFUSAL]),
+    (REST, [LEADER, COMMIT, REISSUE, SLOW]),
+    (REST, [COMMIT, REFUSAL, RENEWAL, REISSUE]),
 ])
 def test_two_units_in_every_order(charm, tmp_path, record_property, at_rest, kinds):
     search(charm, tmp_path / 'model', record_property, 2, at_rest, *kinds)
@@ -61,15 +68,16 @@ def test_two_units_in_every_order_at_length(charm, tmp_path, record_property, at
 
 
 EVENTS = ['depose', 'remove', 'die', 'add', 'renew', 'repeat', 'slow', 'restart',
-          'status']
+          'status', 'refuse', 'reissue']
 FAULTS = ['deposed', 'overtaken', 'uncommitted', 'kill', 'disconnected']
 
 
 @pytest.mark.search
 @pytest.mark.parametrize('at_rest, kinds', [
-    pytest.param(at_rest, kinds, id='{}-{}'.format(at_rest and 'rest' or 'nothing', kinds[0]))
+    pytest.param(at_rest, kinds, id='-'.join([at_rest and 'rest' or 'nothing'] + kinds))
     for at_rest, kinds in [(NOTHING, [kind]) for kind in EVENTS + FAULTS]
-    + [(REST, [kind]) for kind in EVENTS]
+    + [(REST, [kind, RENEWAL] if kind == REFUSAL else [kind]) for kind in EVENTS]
+    + [(REST, [REISSUE, SLOW, kind]) for kind in [LEADER, 'add'] + FAULTS]
     + [(REST, ['return', 'die'])]             # only what is dead comes back
     + [(REST, [kind, RENEWAL]) for kind in FAULTS]])  # at rest there is no hook to fail
 def test_three_units_and_one_event(charm, tmp_path, record_property, at_rest, kinds):

@@ -140,3 +140,32 @@ def test_the_same_request_is_a_new_one_once_its_answer_was_taken(world):
     it.ask('tls/1', 'same')
     it.juju.settle()
     assert it.announced('tls/1')[1:] == ['same by tls/0 #1', 'same by tls/0 #2']
+
+
+def test_get_requests_tells_of_every_member(world):
+    it = world(3)
+    it.tell(it.juju.add_unit(), 'busy', CREATE)
+    it.tell('tls/0', 'busy', SIGN)
+    it.tell('tls/2', 'busy', CREATE)
+    it.ask('tls/1', 'waits')
+    it.ask('tls/2', 'weak')
+    it.juju.settle()
+    it.csr_map('tls/0')
+    it.do('tls/0', 'tls.refuse_csr("tls/2", "too weak")')
+    requests, = it.do('tls/0', 'results.append(tls.get_requests())')
+    assert [requests[unit]['state'] for unit in it.juju.units()] == [
+        'answered', 'waiting', 'refused', 'none']
+    assert requests['tls/0'] == {
+        'state': 'answered', 'csr': request('tls/0 1'), 'csr_id': it.request_id('tls/0'),
+        'answer_id': it.request_id('tls/0'), 'certificate': it.certificate('tls/0'),
+        'reason': None}
+    assert requests['tls/1']['csr'] == request('waits')
+    assert requests['tls/1']['csr_id'] == it.request_id('tls/1') != requests['tls/1']['answer_id']
+    assert requests['tls/1']['certificate'] == it.certificate('tls/1')
+    assert (requests['tls/2']['reason'], requests['tls/2']['certificate']) == ('too weak', None)
+    assert requests['tls/2']['answer_id'] == it.request_id('tls/2')
+    assert it.do('tls/1', 'results.append(tls.get_requests())') == [{}]
+    it.do('tls/0', 'tls.reissue("tls/0"); results.append(tls.get_requests()["tls/0"])')
+    again, = it.juju.kv('tls/0')['results']
+    assert again['state'] == 'waiting' and again['answer_id'] is None
+    assert again['certificate'] == it.certificate('tls/0')

@@ -50,7 +50,7 @@ def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', met
         names += [endpoint + '-relation-' + kind
                   for kind in ('created', 'joined', 'changed', 'departed', 'broken')]
     (charm / 'actions').mkdir()
-    actions = ['act', 'renew', 'repeat', 'slow', 'finish']
+    actions = ['act', 'renew', 'repeat', 'slow', 'finish', 'refuse', 'reissue']
     for path in [charm / 'hooks' / name for name in names] \
             + [charm / 'actions' / name for name in actions]:
         path.write_text(template.format(path.name))
@@ -115,6 +115,9 @@ class World:
 
     def answer(self, unit):
         return self.juju.app_bag().get(unit + '_signed_certificate')
+
+    def refusal(self, unit):
+        return self.juju.app_bag().get(unit + '_refusal')
 
     def certificate(self, unit):
         """What the layer finds in unitdata."""

@@ -9,7 +9,8 @@ not look into them. A test steers a unit by files beside the unit's state databa
 * `early.py`, the same, but before the interface or any handler has run.
 
 Or by actions: `renew` asks with another CSR, `repeat` with the same; after `slow` the leader puts
-what waits on a desk, until `finish` answers it.
+what waits on a desk, until `finish` answers it; after `refuse` it refuses what is next to sign;
+`reissue` is the method.
 """
 import base64
 import os
@@ -66,7 +67,11 @@ def sign(tls):
     # While some requests are on the desk, what else waits can wait.
     if SIGN not in told('busy') and not unitdata.kv().get('desk'):
         requests = {unit: text_in(csr) for unit, csr in tls.get_csr_map().items()}
-        if unitdata.kv().get('slow'):
+        if unitdata.kv().get('refuses'):
+            unitdata.kv().unset('refuses')
+            for unit in requests:
+                tls.refuse_csr(unit, 'no')
+        elif unitdata.kv().get('slow'):
             unitdata.kv().set('desk', requests)
         else:
             answer(tls, requests)
@@ -97,6 +102,10 @@ def obey():
         ask(tls, kv.get('asks'))
     elif action == 'slow':
         kv.set('slow', True)
+    elif action == 'refuse':
+        kv.set('refuses', True)
+    elif action == 'reissue' and hookenv.is_leader():
+        tls.reissue()
     elif action == 'finish':
         kv.unset('slow')
         answer(tls, kv.get('desk', {}))
