@@ -269,7 +269,7 @@ class TlsPeers(RelationBase):
             raise ValueError('reissue for {!r:.80}: no answer to that unit'.format(unit_name))
         names = names if unit_name is None else {unit_name}
         settings = {key.format(name): None for name in names for key in (ANSWER_ID, REFUSAL)}
-        if settings and self._write(me, settings):
+        if self._write(me, settings):
             # An answer worked out before, by the old CA perhaps, is not the one asked for.
             me['shown'].update(dict.fromkeys(names & set(me['shown'])))
             if hookenv.local_unit() in names:

@@ -126,8 +126,8 @@ VARIANTS = [
               "        if csr == me['csr'] and not me['taken'] and not me['refused']:")]),
     Variant('a reissue is lost with the leader',
             'p14_a_change_of_leader_half_way_and_a_unit_added_meanwhile',
-            [("        if settings and self._write(me, settings):\n",
-              "        if settings:\n            me['again'] = True\n"),
+            [("        if self._write(me, settings):\n",
+              "        if True:\n            me['again'] = True\n"),
              ("            answers = self._answers(me)\n            me['waiting'] = {",
               "            answers = {} if me.get('again') else self._answers(me)\n"
               "            me['waiting'] = {"),

@@ -220,10 +220,11 @@ def test_p3_a_malformed_request_is_refused_and_the_others_are_served(world, csr,
     assert all(len(logged(run)) < 10000 and (csr or 'None') not in logged(run) for run in runs)
 
 
-def test_p3_a_request_that_has_become_malformed_is_not_handed_out(world):
+@pytest.mark.parametrize('key', ['csr', 'csr_id'])
+def test_p3_a_request_that_has_become_malformed_is_not_handed_out(world, key):
     it = world(2)
     ask_and_show(it)
-    write(it, 'tls/1', csr='junk')
+    write(it, 'tls/1', **{key: 'junk'})
     it.juju.restart_agent('tls/0')     # which forgets what it has cached
     assert it.csr_map('tls/0') == {}
 
@@ -817,6 +818,28 @@ def test_p13_a_certificate_may_follow_a_refusal_and_the_other_way_round(world):
     it.juju.settle()
     assert it.certificate('tls/1') == certificate('after all')
     assert refusal_seen_by(it, 'tls/1') == 'too weak' and it.flags('tls/1') == {CREATE}
+    it.ask('tls/1', 'first')
+    assert it.last.changes == {}
+
+
+def test_p13_a_refusal_belongs_to_its_relation(world):
+    it = refused(world(2))
+    it.juju.add_relation_id('certificates')
+    it.juju.settle()
+    assert refusal_seen_by(it, 'tls/1') is None and it.flags('tls/1') == {CREATE}
+
+
+def test_p13_the_leadership_is_lost_while_the_interface_refuses(world):
+    it = world(3)
+    it.juju.depose()
+    write(it, 'tls/0', csr='junk', csr_id='L-1')
+    it.ask('tls/1', 'renewal')
+    it.juju.settle()
+    it.juju.elect('tls/2')
+    it.tell('tls/2', 'busy', SIGN)
+    run = it.juju.run('tls/2', on_call={5: it.juju.depose})
+    assert run.hook.name == 'leader-elected' and run.committed and run.changes == {}
+    assert it.flags('tls/2') == set()
 
 
 def test_p13_a_refusal_that_is_not_committed_is_missed(world):
