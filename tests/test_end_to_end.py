@@ -169,14 +169,99 @@ def test_a_bad_csr_does_not_keep_others_from_being_signed(three):
     lines = good.split('\n')
     lines[-4] = lines[-4][::-1]        # of the signature
     request.write_text('\n'.join(lines))
-    before = len(three.runs)
     three.action('tls-example/0', 'renew')
     assert renew(three, 'tls-example/1') != party(three, 'tls-example/1').certificate.read_text()
-    log = str([run.log for run in three.runs[before:]])
-    assert 'request of tls-example/0 not signed' in log
-    served(three)                      # the certificate in use stays
+    assert three.status('tls-example/0')[0] == 'blocked'
+    assert shake_hands(*parties(three)[:2])  # the certificate in use stays
     request.write_text(good)
     assert renew(three, 'tls-example/0') != party(three, 'tls-example/0').certificate.read_text()
+
+
+def test_a_weak_key_is_refused_and_the_status_says_why(three, tmp_path):
+    request = three.unit_directory('tls-example/1') / 'charm/pki/request.pem'
+    good = request.read_text()
+    request.write_text(openssl('req', '-new', '-newkey', 'rsa:1024', '-nodes', '-keyout',
+                               str(tmp_path / 'weak.pem'), '-subj', '/CN=weak'))
+    assert renew(three, 'tls-example/1') == party(three, 'tls-example/1').certificate.read_text()
+    assert three.status('tls-example/1') == (
+        'blocked', 'request refused: its key has 1024 bits, fewer than 2048')
+    three.action('tls-example/0', 'list-certificates')
+    table = three.run('tls-example/0').action['results']['certificates'].split('\n')
+    assert [re.split(' {2,}', line)[1].split(' ')[0] for line in table] == [
+        'answered', 'refused', 'answered']
+    assert table[1].endswith('refused   its key has 1024 bits, fewer than 2048')
+    request.write_text(good)
+    renew(three, 'tls-example/1')
+    served(three)
+
+
+def act(juju, unit, name):
+    juju.action(unit, name)
+    return juju.run(unit)
+
+
+def test_the_ca_is_changed_without_a_gap(three):
+    """With handshakes between all units after every hook of every step."""
+    leader = three.model.leader
+    old = parties(three)[0].ca.read_text()
+    messages = []
+
+    def step(action):
+        assert act(three, leader, action).action['status'] == 'completed'
+        while any(three.next_hook(unit) for unit in three.units()):
+            for unit in three.units():
+                if three.next_hook(unit):
+                    assert three.run(unit).committed
+                    for server, client in permutations(parties(three), 2):
+                        assert shake_hands(server, client) == (client.name, server.name)
+        served(three)
+        told = {re.match('signed by (.*), trusts (.*), until', three.status(unit)[1]).groups()
+                for unit in three.units()}
+        assert len(told) == 1
+        messages.extend(told)
+
+    def fails(action):
+        before = three.app_bag()
+        result = act(three, leader, action).action
+        assert result['status'] == 'failed' and three.app_bag() == before
+        return result['message']
+
+    assert fails('drop-old-ca') == 'there is no old CA to drop'
+    step('new-ca')
+    assert fails('new-ca') == 'another change of CA is under way'
+    assert fails('drop-old-ca') == 'there is no old CA to drop'
+    step('reissue')
+    step('drop-old-ca')
+    (one, both), (other, again), (last, alone) = messages
+    assert one != other == last == alone and both == again == ' and '.join(sorted([one, other]))
+    assert old not in {each.ca.read_text() for each in parties(three)}
+
+
+def test_an_old_ca_is_not_dropped_while_the_leader_sees_it_in_use(three):
+    leader = three.model.leader
+    act(three, leader, 'new-ca')
+    three.settle()
+    act(three, leader, 'reissue')
+    three.settle()
+    bag = three.relation().app.settings
+    key = 'tls-example/1_signed_certificate'
+    answer = bag[key]
+    bag[key] = bag['tls-example/1_signed_certificate'] = next(
+        change['tls-example/1_signed_certificate'][0] for run in reversed(three.runs)
+        for change in run.changes.values() if 'tls-example/1_signed_certificate' in change)
+    result = act(three, leader, 'drop-old-ca').action
+    assert (result['status'], result['message']) == ('failed', 'not ready: tls-example/1')
+    bag[key] = answer
+    assert act(three, leader, 'drop-old-ca').action['status'] == 'completed'
+    three.settle()
+    served(three)
+
+
+def test_only_the_leader_changes_the_ca(three):
+    follower = next(unit for unit in three.units() if unit != three.model.leader)
+    for action in ('list-certificates', 'new-ca', 'reissue', 'drop-old-ca'):
+        result = act(three, follower, action).action
+        assert (result['status'], result['message']) == ('failed', follower + ' does not lead')
 
 
 def test_what_a_csr_says_of_its_unit_is_not_believed(three):

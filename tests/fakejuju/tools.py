@@ -324,7 +324,8 @@ def secret_get(context, arguments, stdin):
         revision = newest if options.get('refresh') else revision
         secret.pinned[reader] = revision
         if found in context.model.secrets:
-            context.model.secrets[found].pinned[reader] = revision
+            known = context.model.secrets[found]
+            known.pinned[reader] = min(revision, len(known.revisions) - 1)  # not one still pending
     content = secret.revisions[revision]
     if key is None:
         if options.get('format', 'yaml') == 'yaml':

@@ -69,6 +69,28 @@ def subject(name):
     return '/CN=' + name.replace('/', '\\/')
 
 
+def name_in(field, certificate):
+    """The last word of a certificate's subject or issuer."""
+    return openssl('x509', '-noout', '-' + field, text=certificate)[0].split()[-1]
+
+
+def blocks(chain):
+    return re.findall('-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?', chain,
+                      re.DOTALL)
+
+
+def is_signed_by(chain, trusted):
+    """Whether one of the trusted CAs has signed the first certificate of the chain."""
+    with tempfile.TemporaryDirectory() as scratch:
+        ca = Path(scratch, 'ca.pem')
+        write(ca, trusted)
+        try:
+            openssl('verify', '-CAfile', str(ca), text=blocks(chain)[0])
+        except Fault:
+            return False
+    return True
+
+
 # A unit.
 
 def request(name):
@@ -83,19 +105,28 @@ def request(name):
 def install(chain):
     """Put a chain in use: this unit's certificate first, then the CA certificates to trust.
 
+    The new trust comes first: at no time is the certificate one that this unit would not trust.
+
     Fault if it is not for this unit's key, or if none of those CAs has signed it.
     """
-    certificate, *trusted = re.findall(
-        '-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?', chain, re.DOTALL)
+    certificate, *trusted = blocks(chain)
     public_key = openssl('x509', '-noout', '-pubkey', text=certificate)[0]
     if public_key != openssl('pkey', '-in', str(KEY), '-pubout')[0]:
         raise Fault('the certificate is not for the key of this unit')
-    with tempfile.TemporaryDirectory() as scratch:
-        ca = Path(scratch, 'ca.pem')
-        write(ca, ''.join(trusted))
-        openssl('verify', '-CAfile', str(ca), text=certificate)
+    if not is_signed_by(certificate, ''.join(trusted)):
+        raise Fault('none of the CAs beside it has signed the certificate')
     write(CA, ''.join(trusted))
     write(CERTIFICATE, certificate)
+
+
+def standing():
+    """By which CA the certificate in use is signed, until when, and which CAs this unit trusts."""
+    if not CERTIFICATE.exists():
+        return None
+    trusted = [name_in('subject', text) for text in blocks(CA.read_text())]
+    return 'signed by {}, trusts {}, until {}'.format(
+        name_in('issuer', CERTIFICATE.read_text()), ' and '.join(sorted(trusted)),
+        openssl('x509', '-noout', '-enddate', '-in', str(CERTIFICATE))[0].strip()[9:])
 
 
 def ends_within(seconds):
@@ -105,13 +136,6 @@ def ends_within(seconds):
     except Fault:
         return CERTIFICATE.exists()
     return False
-
-
-def end():
-    """When the certificate in use ends, in openssl's words; None if there is none."""
-    if CERTIFICATE.exists():
-        return openssl('x509', '-noout', '-enddate', '-in', str(CERTIFICATE))[0].strip()[9:]
-    return None
 
 
 # The leader. The CA's key is in a file only while openssl works with it.
@@ -128,14 +152,28 @@ def make_ca(name):
         return certificate, key.read_text()
 
 
+def objection(csr):
+    """Why this CSR should not be signed, or None."""
+    try:
+        public_key, verdict = openssl('req', '-noout', '-pubkey', '-verify', text=csr)
+        key = openssl('pkey', '-pubin', '-noout', '-text', text=public_key)[0]
+    except Fault as fault:
+        return str(fault)[:500] or 'openssl cannot read it'
+    if 'verify OK' not in verdict:  # older versions exit 0 whatever they find
+        return 'it is not signed with its own key'
+    bits = re.search(r'\(([0-9]+) bit', key)
+    least = 2048 if 'Modulus' in key else 224
+    if bits and int(bits.group(1)) < least:
+        return 'its key has {} bits, fewer than {}'.format(bits.group(1), least)
+    return None
+
+
 def sign(csr, name, alternative_names, days, ca_certificate, ca_key):
     """A certificate for the key that signed `csr`, for server and client use.
 
-    All that is taken from the CSR is its public key. Fault if it is not signed with that key.
+    All that is taken from the CSR is its public key; see `objection` first.
     """
-    public_key, verdict = openssl('req', '-noout', '-pubkey', '-verify', text=csr)
-    if 'verify OK' not in verdict:  # older versions exit 0 whatever they find
-        raise Fault('the request is not signed with its own key')
+    public_key = openssl('req', '-noout', '-pubkey', text=csr)[0]
     with tempfile.TemporaryDirectory() as scratch:
         files = {key: Path(scratch, key) for key in ('config', 'public', 'ca', 'key', 'request')}
         write(files['config'], CONFIG.format(names=', '.join(alternative_names)))

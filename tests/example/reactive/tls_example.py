@@ -22,10 +22,11 @@ def ask(tls):
 @when('sign certificate signing request')
 def sign(tls):
     for unit, csr in tls.get_csr_map().items():
-        try:
+        objection = pki.objection(csr)
+        if objection:
+            tls.refuse_csr(unit, objection)
+        else:
             tls.set_cert(unit, certificate_for(unit, csr))
-        except pki.Fault as fault:
-            hookenv.log('request of {} not signed: {}'.format(unit, fault), hookenv.ERROR)
 
 
 @when('signed certificate available')
@@ -42,14 +43,93 @@ def renew_in_time():
 
 @hook('renew')  # the action
 def renew():
-    endpoint_from_name('certificates').set_csr(pki.request(hookenv.local_unit()))
+    interface().set_csr(pki.request(hookenv.local_unit()))
+
+
+# Actions of the leader. To change the CA without a gap: new-ca, reissue, drop-old-ca, and before
+# each next one a look at `juju status`: what the leader has answered every unit has yet to install.
+
+@hook('list-certificates')
+def list_certificates():
+    if leads():
+        hookenv.action_set({'certificates': '\n'.join(
+            '{:<24} {:<9} {}'.format(unit, request['state'], request['reason'] or '').rstrip()
+            for unit, request in interface().get_requests().items())})
+
+
+@hook('new-ca')
+def new_ca():
+    """Have all units trust a new CA, too; the old one goes on signing."""
+    if not leads():
+        return
+    ca = certificate_authority()
+    if 'other-certificate' in ca:
+        hookenv.action_fail('another change of CA is under way')
+        return
+    certificate, key = pki.make_ca(hookenv.application_name())
+    keep(dict(ca, **{'other-certificate': certificate, 'other-key': key}), 'secret-set')
+    interface().reissue()
+
+
+@hook('reissue')
+def reissue():
+    """Sign every unit's request again; by the new CA, once all units have been told of it."""
+    if not leads():
+        return
+    ca = certificate_authority()
+    new = ca.get('other-certificate', '')
+    if 'other-key' in ca:
+        if are_behind(lambda chain: new in chain):
+            return
+        keep({'certificate': new, 'key': ca['other-key'], 'other-certificate': ca['certificate']},
+             'secret-set')
+    interface().reissue()
+
+
+@hook('drop-old-ca')
+def drop_old_ca():
+    """Have no unit trust the old CA any more."""
+    if not leads():
+        return
+    ca = certificate_authority()
+    if 'other-certificate' not in ca or 'other-key' in ca:
+        hookenv.action_fail('there is no old CA to drop')
+    elif not are_behind(lambda chain: pki.is_signed_by(chain, ca['certificate'])):
+        keep({'certificate': ca['certificate'], 'key': ca['key']}, 'secret-set')
+        interface().reissue()
+
+
+def are_behind(is_ready):
+    """Fail the action with the units whose chain, as far as the leader can see, is not ready."""
+    behind = [unit for unit, request in interface().get_requests().items()
+              if request['state'] == 'refused'
+              or request['certificate'] and not is_ready(request['certificate'])]
+    if behind:
+        hookenv.action_fail('not ready: ' + ', '.join(behind))
+    return behind
+
+
+def leads():
+    if not hookenv.is_leader():
+        hookenv.action_fail('{} does not lead'.format(hookenv.local_unit()))
+    return hookenv.is_leader()
+
+
+def interface():
+    return endpoint_from_name('certificates')
 
 
 def tell():
-    """Say what this unit waits for."""
+    """Say what this unit has or waits for; the leader, who else waits."""
     status = ('waiting', 'for a certificate from the leader')
-    if pki.end():
-        status = ('active', 'certificate until ' + pki.end())
+    if interface().get_refusal():
+        status = ('blocked', 'request refused: ' + interface().get_refusal())
+    elif pki.standing():
+        status = ('active', pki.standing())
+    states = [request['state'] for request in interface().get_requests().values()]
+    waiting = states.count('waiting') + states.count('none')
+    if waiting:
+        status = (status[0], '{}; {} of {} waiting'.format(status[1], waiting, len(states)))
     if data_changed('status', status):
         hookenv.status_set(*status)
 
@@ -58,11 +138,11 @@ hookenv.atexit(tell)
 
 
 def certificate_for(unit, csr):
-    """The chain for that unit: its certificate, then the CA's, by which it knows its peers."""
+    """The chain for that unit: its certificate, then those of the CAs by which it knows peers."""
     ca = certificate_authority()
     certificate = pki.sign(csr, unit, alternative_names(unit), hookenv.config('certificate-days'),
                            ca['certificate'], ca['key'])
-    return certificate + ca['certificate']
+    return certificate + ca['certificate'] + ca.get('other-certificate', '')
 
 
 def alternative_names(unit):
@@ -78,22 +158,30 @@ def alternative_names(unit):
 
 
 def certificate_authority():
-    """{'certificate', 'key'}, from a secret that the application owns, and so outlives a leader.
+    """What is in a secret that the application owns, and that so outlives a leader.
 
-    The first leader makes it; that and what it signs in the same hook are committed together or
-    not at all.
+    `certificate` and `key` of the CA that signs. While it is being changed `other-certificate`,
+    which the units are to trust, too; with `other-key` that CA is the next to sign. The first
+    leader makes it; that and what it signs in the same hook are committed together or not at all.
     """
-    found = subprocess.run(['secret-get', '--label', CA_LABEL, '--format', 'json'],
+    found = subprocess.run(['secret-get', '--label', CA_LABEL, '--refresh', '--format', 'json'],
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if not found.returncode:
         return json.loads(found.stdout)
     if 'not found' not in found.stderr:
         raise RuntimeError('secret-get: ' + found.stderr.strip())
     certificate, key = pki.make_ca(hookenv.application_name())
+    return keep({'certificate': certificate, 'key': key}, 'secret-add')
+
+
+def keep(ca, tool):
+    """Write the secret by secret-add or secret-set."""
+    target = ['--label', CA_LABEL]
+    if tool == 'secret-set':  # takes no label; this application has one secret
+        target = json.loads(subprocess.check_output(['secret-ids', '--format', 'json']))
     with tempfile.TemporaryDirectory() as scratch:  # not as arguments: those can be seen
-        for name, text in (('certificate', certificate), ('key', key)):
+        for name, text in ca.items():
             pki.write(Path(scratch, name), text)
-        subprocess.run(['secret-add', '--label', CA_LABEL]
-                       + ['{0}#file={1}/{0}'.format(name, scratch)
-                          for name in ('certificate', 'key')], check=True)
-    return {'certificate': certificate, 'key': key}
+        subprocess.run([tool] + target + ['{0}#file={1}/{0}'.format(name, scratch) for name in ca],
+                       check=True)
+    return ca
