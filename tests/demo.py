@@ -46,7 +46,7 @@ class Demo:
     def say(self, text):
         self.console.print(text)
 
-    def settle(self, what, juju):
+    def settle(self, what, juju, after_each=lambda: None):
         """Run hooks, one per unit in turn, until none is due; show which."""
         live = self.console.is_terminal
         hooks, calls, start = 0, 0, time.monotonic()
@@ -64,6 +64,7 @@ class Demo:
                     self.record(run)
                     promise(run.committed, '{} of {} failed:\n{}'.format(
                         run.hook.name, unit, run.stderr))
+                    after_each()
         self.say('{}: {} hooks, {} hook-tool calls, {:.1f} s'.format(
             what, hooks, calls, time.monotonic() - start))
 
@@ -117,6 +118,26 @@ class Demo:
             table.add_row(*row)
         self.console.print(table)
 
+    def change_ca(self, juju):
+        """Three actions of the leader; after every hook all pairs shake hands."""
+        for action in ('new-ca', 'reissue', 'drop-old-ca'):
+            count = 0
+
+            def shake_all():
+                nonlocal count
+                for server, client in permutations(
+                        [self.party(juju, unit) for unit in juju.units()], 2):
+                    names = shake_hands(server, client)
+                    promise(names == (client.name, server.name), 'they saw {}'.format(names))
+                    count += 1
+
+            juju.action(juju.model.leader, action)
+            self.settle('the leader runs ' + action, juju, shake_all)
+            self.say('    {} handshakes on the way, [green]all accepted[/]'.format(count))
+            told = {juju.status(unit)[1].split(', until')[0] for unit in juju.units()}
+            promise(len(told) == 1, 'the units say {}'.format(told))
+            self.say('    every unit is {}'.format(*told))
+
     def shake_with_a_stranger(self, party, directory):
         """Same name and address, certificate of another CA: both ways must be refused."""
         stranger = foreign(party, directory)
@@ -157,6 +178,7 @@ class Demo:
             self.settle('{} renews with the same key'.format(renewed), juju)
             promise(party.certificate.read_text() != before[0], 'the certificate is the old one')
             promise(party.key.read_text() == before[1], 'the key is another')
+            self.change_ca(juju)
             self.show_units(juju)
             self.shake([self.party(juju, unit) for unit in juju.units()])
         self.say('everything as promised, in {:.0f} s'.format(time.monotonic() - start))

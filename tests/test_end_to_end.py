@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 from itertools import permutations
+from pathlib import Path
 
 import pytest
 
@@ -246,9 +247,8 @@ def test_an_old_ca_is_not_dropped_while_the_leader_sees_it_in_use(three):
     bag = three.relation().app.settings
     key = 'tls-example/1_signed_certificate'
     answer = bag[key]
-    bag[key] = bag['tls-example/1_signed_certificate'] = next(
-        change['tls-example/1_signed_certificate'][0] for run in reversed(three.runs)
-        for change in run.changes.values() if 'tls-example/1_signed_certificate' in change)
+    bag[key] = [change[key][0] for run in three.runs for change in run.changes.values()
+                if key in change][-1]  # what the last answer replaced
     result = act(three, leader, 'drop-old-ca').action
     assert (result['status'], result['message']) == ('failed', 'not ready: tls-example/1')
     bag[key] = answer
@@ -301,6 +301,25 @@ def test_status_is_set_only_when_it_changes(three):
                     for call in run.calls if call.argv[0] == 'status-set']
         assert [status[0] for status in statuses][:2] == ['waiting', 'active']
         assert all(one != other for one, other in zip(statuses, statuses[1:]))
+
+
+def test_a_layer_on_easy_rsa_with_the_control_flow_of_layer_tls(tmp_path):
+    if not Path('/usr/share/easy-rsa/easyrsa').exists():
+        pytest.skip('easy-rsa is not installed')
+    built = build(TESTS / 'example-easyrsa', tmp_path / 'built')
+    with Juju(built, tmp_path / 'units', real=True) as juju:
+        units = [juju.add_unit() for _ in range(3)]
+        juju.elect(units[0])
+        juju.settle()
+        assert sorted(juju.app_bag()) == [
+            '{}_{}'.format(unit, what) for unit in units[1:]
+            for what in ('csr_id', 'signed_certificate')]
+        for unit in units[1:]:
+            assert juju.app_bag()[unit + '_signed_certificate'].startswith('Certificate:\n')
+        served(juju)
+        for server, client in permutations(parties(juju), 2):
+            assert shake_hands(server, client) == (
+                client.name.replace('/', '-'), server.name.replace('/', '-'))
 
 
 def test_the_ca_survives_its_first_leader(built, tmp_path):
