@@ -49,6 +49,7 @@ import base64
 import re
 import uuid
 from subprocess import CalledProcessError
+from typing import Dict, Optional, Sequence, Tuple
 
 from charmhelpers.core import hookenv, unitdata
 from charms.reactive import RelationBase, clear_flag, is_flag_set, set_flag
@@ -76,7 +77,7 @@ CERTIFICATE_LABELS = ('CERTIFICATE',)
 
 # Decisions: plain values in, plain values out.
 
-def fault_in(text, labels=()):
+def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
     """What is wrong with `text` as PEM blocks of these labels (RFC 7468), or None.
 
     Text around the blocks and several blocks are legal. Without labels: as a reason.
@@ -106,19 +107,16 @@ def fault_in(text, labels=()):
     return None
 
 
-def parse_id(csr_id):
+def parse_id(csr_id: Optional[str]) -> Optional[Tuple[str, int]]:
     """(LIFE, N) of a well-formed id, else None."""
-    match = re.match(r'([0-9a-zA-Z-]+)-([1-9][0-9]*)\Z', csr_id or '')
-    if match and len(csr_id) <= 64:
-        return match.group(1), int(match.group(2))
-    return None
+    match = re.match(r'(?=.{,64}\Z)([0-9a-zA-Z-]+)-([1-9][0-9]*)\Z', csr_id or '')
+    return (match.group(1), int(match.group(2))) if match else None
 
 
-def waits(csr_id, answered_id):
+def waits(csr_id: str, answered_id: Optional[str]) -> bool:
     """Whether the request `csr_id` still needs an answer beside the answer to `answered_id`."""
-    life, number = parse_id(csr_id)
-    answered = parse_id(answered_id)
-    return not answered or answered[0] != life or answered[1] < number
+    asked, answered = parse_id(csr_id), parse_id(answered_id)
+    return not asked or not answered or answered[0] != asked[0] or answered[1] < asked[1]
 
 
 class TlsPeers(RelationBase):
@@ -152,7 +150,7 @@ class TlsPeers(RelationBase):
 
     # For every unit.
 
-    def set_csr(self, csr):
+    def set_csr(self, csr: str) -> None:
         """Ask for a certificate: publish `csr` (PEM text) as this unit's request.
 
         The leader finds it in its `get_csr_map()`; its answer arrives as "signed certificate
@@ -183,14 +181,14 @@ class TlsPeers(RelationBase):
         self._flag(AVAILABLE, False)
         self._remember(me)
 
-    def get_signed_cert(self):
+    def get_signed_cert(self) -> Optional[str]:
         """This unit's certificate as `set_cert` got it, or None before the first.
 
         It is the one in use: while a renewal waits, still the old one.
         """
         return unitdata.kv().get(ANSWER.format(hookenv.local_unit()))
 
-    def get_refusal(self):
+    def get_refusal(self) -> Optional[str]:
         """Why the leader will not sign this unit's current request, or None.
 
         While there is a reason, "create certificate signing request" is set: another CSR is
@@ -201,7 +199,7 @@ class TlsPeers(RelationBase):
 
     # For the leader.
 
-    def get_csr_map(self):
+    def get_csr_map(self) -> Dict[str, str]:
         """{unit name: CSR} of the requests that wait now, the leader's own included.
 
         Empty on a unit that does not lead. The names are Juju's; the CSRs are what the units
@@ -218,7 +216,7 @@ class TlsPeers(RelationBase):
         self._remember(me)
         return requests
 
-    def set_cert(self, unit_name, certificate):
+    def set_cert(self, unit_name: str, certificate: str) -> None:
         """Answer the request that `get_csr_map()` last handed out for `unit_name` here.
 
         `certificate` is PEM text, chain and text around the blocks included, and reaches the
@@ -233,7 +231,7 @@ class TlsPeers(RelationBase):
         """
         self._decide('certificate', unit_name, certificate, CERTIFICATE_LABELS)
 
-    def refuse_csr(self, unit_name, reason):
+    def refuse_csr(self, unit_name: str, reason: str) -> None:
         """Answer with a no the request that `get_csr_map()` last handed out for `unit_name` here.
 
         On that unit "create certificate signing request" is set and `get_refusal()` gives the
@@ -246,7 +244,7 @@ class TlsPeers(RelationBase):
         """
         self._decide('refusal', unit_name, reason)
 
-    def reissue(self, unit_name=None):
+    def reissue(self, unit_name: Optional[str] = None) -> None:
         """Have the answered request of one unit, or of every unit, wait again; refused ones too.
 
         After a change of CA, say. The requests are back in `get_csr_map()`, on whatever unit
@@ -278,7 +276,7 @@ class TlsPeers(RelationBase):
             self._survey(me)
         self._remember(me)
 
-    def get_requests(self):
+    def get_requests(self) -> Dict[str, Dict[str, Optional[str]]]:
         """{unit name: dict} of all members known here, this unit included; {} if not the leader.
 
         state        'waiting', 'answered', 'refused', or 'none' if there is no request

@@ -1,7 +1,9 @@
 """README and repository say what is there."""
+import json
 import re
 
 import pytest
+import yaml
 
 import peers
 from world import ROOT, TESTS
@@ -57,6 +59,20 @@ def test_the_table_of_rules_has_each_contract_test_of_the_double():
     tests = re.findall(r'^def test_((?:js|sa)_\w+)', (TESTS / 'test_fakejuju.py').read_text(),
                        re.MULTILINE)
     assert sorted(told) == sorted(tests)
+
+
+def test_the_yaml_to_use_is_what_the_example_has():
+    layer, metadata = (yaml.safe_load(block) for block in code_blocks('yaml'))
+    example = TESTS / 'example'
+    assert layer['includes'] == yaml.safe_load((example / 'layer.yaml').read_text())['includes']
+    assert metadata['peers'] == yaml.safe_load((example / 'metadata.yaml').read_text())['peers']
+
+
+def test_the_entry_for_the_layer_index_agrees_with_interface_yaml():
+    entry, = (json.loads(block) for block in code_blocks('json'))
+    interface = yaml.safe_load((ROOT / 'interface.yaml').read_text())
+    assert set(interface) == {'name', 'summary', 'version', 'maintainer', 'repo', 'ignore'}
+    assert entry == {'id': 'tls', **{key: interface[key] for key in ('name', 'repo', 'summary')}}
 
 
 def test_the_top_level_holds_what_the_mission_lists():

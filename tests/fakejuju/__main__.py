@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Dict
 
 from . import reactive
 from .cli import FAILURES, elect, unpack
@@ -133,7 +134,8 @@ def show(juju, units, view, faults=(), remove_leader_after=None):
     for _ in range(units):
         juju.add_unit()
     view.begin(juju)
-    number, failures = 0, Counter()
+    number = 0
+    failures: Dict[str, int] = Counter()
     while True:
         elect(juju.model)
         busy = [unit for unit in juju.units() if juju.next_hook(unit)]

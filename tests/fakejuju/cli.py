@@ -21,6 +21,7 @@ import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any, Callable, Dict
 
 import yaml
 
@@ -43,7 +44,7 @@ class Application:
     def __init__(self, name):
         self.name = name
         self.revision = -1
-        self.charm = None      # directory of the newest revision
+        self.charm = ''        # directory of the newest revision
         self.model = None
         self.dying = False
 
@@ -173,10 +174,10 @@ def lines(run):
 
 
 def home():
-    directory = os.environ.get('FAKEJUJU')
-    if not directory:
+    named = os.environ.get('FAKEJUJU')
+    if not named:
         raise failure('FAKEJUJU names no directory for models')
-    directory = Path(directory).absolute()
+    directory = Path(named).absolute()
     mark = directory / 'fakejuju'
     if not directory.exists() or directory.is_dir() and not any(directory.iterdir()):
         directory.mkdir(parents=True, exist_ok=True)
@@ -229,6 +230,10 @@ def local_file(path):
     return Path(path)
 
 
+KINDS: Dict[str, Callable[[str], Any]] = {
+    'int': int, 'float': float, 'boolean': {'true': True, 'false': False}.__getitem__}
+
+
 def values(app, settings, of='application'):
     """{option: value} of key=value, in the types of config.yaml."""
     options, result = read(app, 'config.yaml').get('options', {}), {}
@@ -242,8 +247,7 @@ def values(app, settings, of='application'):
         kind = options[key].get('type', 'string')
         if kind != 'string':
             try:
-                result[key] = {'int': int, 'float': float,
-                               'boolean': {'true': True, 'false': False}.__getitem__}[kind](text)
+                result[key] = KINDS[kind](text)
             except (ValueError, KeyError):
                 raise failure('option "{}" expected {}, got "{}"'.format(key, kind, text))
     return result
@@ -430,7 +434,7 @@ def config(store, arguments):
                 'source': 'default' if app.model.config.get(name) == option.get('default')
                 else 'user'} for name, option in defined.items()}})
     changes = values(app, settings, app.name)
-    for name in filter(None, options.get('reset', '').split(',')):
+    for name in [name for name in options.get('reset', '').split(',') if name]:
         if name not in defined:
             raise failure('parsing settings for {}: unknown option "{}"'.format(app.name, name))
         changes[name] = defined[name].get('default')

@@ -1,6 +1,7 @@
 """One run of a hook as Juju sees it: its environment, its view of the data, what it writes."""
 import copy
 import uuid
+from typing import Any, Dict
 
 
 class CommitFailed(Exception):
@@ -114,7 +115,8 @@ class Context:
                 if id_ not in model.relations]
         if gone:
             raise CommitFailed('relation {} not found'.format(gone[0]))
-        changes = {}  # nothing above has changed anything, nothing below can fail
+        # Nothing above has changed anything, nothing below can fail.
+        changes: Dict[str, Dict[str, Any]] = {}
         for writes, app in ((self.unit_writes, False), (self.app_writes, True)):
             for id_, settings in writes.items():
                 relation = model.relations[id_]

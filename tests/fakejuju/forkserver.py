@@ -20,7 +20,7 @@ from fakejuju.tools import NOT_MODELLED, TOOLS
 if not hasattr(platform, 'linux_distribution'):
     # charmhelpers 1.2.1 refuses to be imported on Debian; it asks this function first, which
     # Python 3.8 has removed.
-    platform.linux_distribution = lambda: ('Ubuntu', '', '')
+    setattr(platform, 'linux_distribution', lambda: ('Ubuntu', '', ''))
 
 PRELOADED = ('charms.reactive', 'yaml', 'sqlite3', 'tempfile', 'uuid')
 
@@ -59,7 +59,7 @@ def answer_hook_tools():
             return real_call(argv, *args, **options)
         return run(argv, **options).returncode
 
-    subprocess.run, subprocess.call = run, call
+    vars(subprocess).update(run=run, call=call)
 
 
 def run_hook(request):

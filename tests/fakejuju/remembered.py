@@ -11,6 +11,7 @@ Of a unit's files that is unitdata only: for charms that keep nothing else.
 import json
 import pickle
 import re
+from typing import Dict
 
 from . import reactive
 from .context import Context
@@ -159,7 +160,7 @@ class RememberedJuju(Juju):
 
 def renamed(text):
     """Random ids replaced by the order in which they appear."""
-    names = {}
+    names: Dict[str, str] = {}
 
     def name(match):
         return names.setdefault(match.group(), 'id {}'.format(len(names)))

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections import namedtuple
 from pathlib import Path
+from typing import Any, Dict, List
 
 import yaml
 
@@ -113,7 +114,7 @@ class Forkserver:
 
     def __init__(self):
         env = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent))
-        self.process = subprocess.Popen(
+        self.process: Any = subprocess.Popen(
             [sys.executable, '-W', 'ignore', '-m', 'fakejuju.forkserver'], env=env,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
 
@@ -395,7 +396,8 @@ class Juju:
 
         A hook that fails is tried again; the third failure in a row raises.
         """
-        runs, failures = [], {}
+        runs: List[Run] = []
+        failures: Dict[str, int] = {}
         while True:
             busy = [unit for unit in self.units()
                     if (units is None or unit in units) and self.next_hook(unit)]

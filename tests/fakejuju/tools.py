@@ -9,6 +9,7 @@ import os
 import re
 import uuid
 from collections import namedtuple
+from typing import Any, Dict, List
 
 import yaml
 
@@ -35,7 +36,8 @@ def failure(text):
 
 def parse(arguments, values=(), switches=(), repeated=()):
     """(options, positional); flags may stand before and after arguments (JS 4.1)."""
-    options, positional = {}, []
+    options: Dict[str, Any] = {}
+    positional: List[str] = []
     arguments = list(arguments)
     while arguments:
         argument = arguments.pop(0)
@@ -174,7 +176,7 @@ def settings_in(path, stdin):
         with open(path, encoding='utf-8') as file:
             return parse_settings(file.read())
     except OSError as error:
-        raise failure('open {}: {}'.format(path, error.strerror.lower()))
+        raise failure('open {}: {}'.format(path, str(error.strerror).lower()))
 
 
 @functools.lru_cache(maxsize=1000)
@@ -266,7 +268,7 @@ def secret_content(arguments):
                 with open(value, encoding='utf-8') as file:
                     value = file.read()
             except OSError as error:
-                raise failure('open {}: {}'.format(value, error.strerror.lower()))
+                raise failure('open {}: {}'.format(value, str(error.strerror).lower()))
         elif form:
             raise NotModelled('secret value in the form #' + form)
         content[key] = value
