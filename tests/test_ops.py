@@ -9,13 +9,20 @@ from world import TESTS
 pytestmark = pytest.mark.once
 
 
-@pytest.fixture
-def juju(tmp_path):
-    with Juju(TESTS / 'ops-charm', tmp_path / 'units', real=True) as juju:
+@pytest.fixture(scope='module')
+def settled(tmp_path_factory):
+    directory = tmp_path_factory.mktemp('ops') / 'units'
+    with Juju(TESTS / 'ops-charm', directory, real=True) as juju:
         for _ in range(3):
             juju.add_unit()
         juju.elect('witness/0')
         juju.settle()
+        yield juju
+
+
+@pytest.fixture
+def juju(settled, tmp_path):
+    with settled.copy(tmp_path / 'units') as juju:
         yield juju
 
 

@@ -27,7 +27,8 @@ def test_the_handlers_on_the_first_screen_are_the_examples_own():
 def test_ci_runs_the_two_commands_word_for_word():
     first, second = re.search(r'\n\n```\n(.*)\n(.*)\n```\n', README).groups()
     lines = (ROOT / '.ci/run').read_text().split('\n')
-    assert lines[-4:] == [first, second, second + ' -e integration', '']
+    assert lines[-5:] == [first, second, second + ' -e py39,py310,py311',
+                          second + ' -e integration', '']
 
 
 @pytest.mark.parametrize('flag', [peers.CREATE, peers.SIGN, peers.AVAILABLE])
