@@ -48,6 +48,7 @@ The work is done at the start of every hook by `look`, from the data visible the
 import base64
 import re
 import uuid
+from contextlib import contextmanager
 from subprocess import CalledProcessError
 from typing import Dict, Optional, Sequence, Tuple
 
@@ -166,20 +167,18 @@ class TlsPeers(RelationBase):
         """
         unit = hookenv.local_unit()
         _require('CSR', unit, csr, REQUEST_LABELS)
-        _start()
-        me = self._recall()
-        if csr == me['csr'] and not me['taken']:
-            if me['refused']:
-                _log('request not published, it was refused: ' + me['refused'])
-            return
-        self._ask(me, csr)
-        if me['relation']:
-            self._publish(me)
-        # No hook tells a unit of its own write: a leader's own request waits from here on.
-        if me['relation'] and me['leads'] and self._survey(me):
-            me['waiting'][unit] = _own_id(me)
-        self._flag(AVAILABLE, False)
-        self._remember(me)
+        with self._record() as me:
+            if csr == me['csr'] and not me['taken']:
+                if me['refused']:
+                    _log('request not published, it was refused: ' + me['refused'])
+                return
+            self._ask(me, csr)
+            if me['relation']:
+                self._publish(me)
+            # No hook tells a unit of its own write: a leader's own request waits from here on.
+            if me['leads'] and self._survey(me):
+                me['waiting'][unit] = _own_id(me)
+            self._flag(AVAILABLE, False)
 
     def get_signed_cert(self) -> Optional[str]:
         """This unit's certificate as `set_cert` got it, or None before the first.
@@ -194,8 +193,8 @@ class TlsPeers(RelationBase):
         While there is a reason, "create certificate signing request" is set: another CSR is
         asked for. The leader's `reissue` lifts the refusal.
         """
-        _start()
-        return self._recall()['refused']
+        with self._record() as me:
+            return me['refused']
 
     # For the leader.
 
@@ -206,15 +205,10 @@ class TlsPeers(RelationBase):
         wrote: sound PEM, but nobody has looked into them, so take no name or address from them.
         `set_cert` then answers these very requests, in this hook or a much later one.
         """
-        _start()
-        me = self._recall()
-        requests = {}
-        if me['relation'] and self._survey(me, list(me['waiting'])):
-            for unit, csr_id in sorted(me['waiting'].items()):
-                requests[unit] = self._request(me, unit)[1]
-                me['shown'][unit] = csr_id
-        self._remember(me)
-        return requests
+        with self._record() as me:
+            self._survey(me, list(me['waiting']))
+            me['shown'].update(me['waiting'])
+            return {unit: self._request(me, unit)[1] for unit in sorted(me['waiting'])}
 
     def set_cert(self, unit_name: str, certificate: str) -> None:
         """Answer the request that `get_csr_map()` last handed out for `unit_name` here.
@@ -255,26 +249,24 @@ class TlsPeers(RelationBase):
         unit that does not lead. Then nothing has changed.
         """
         if unit_name is not None:
-            _require_name(unit_name)
-        _start()
-        me = self._recall()
-        if not me['relation'] or not self._survey(me):
-            raise ValueError('reissue: this unit does not lead')
-        # By the bag, not by who is listed: this leader may not have met every unit yet.
-        suffix = ANSWER_ID.format('')
-        names = {key[:-len(suffix)] for key in self._answers(me) if key.endswith(suffix)}
-        if unit_name is not None and unit_name not in names:
-            raise ValueError('reissue for {!r:.80}: no answer to that unit'.format(unit_name))
-        names = names if unit_name is None else {unit_name}
-        settings = {key.format(name): None for name in names for key in (ANSWER_ID, REFUSAL)}
-        if self._write(me, settings):
-            # An answer worked out before, by the old CA perhaps, is not the one asked for.
-            me['shown'].update(dict.fromkeys(names & set(me['shown'])))
-            if hookenv.local_unit() in names:
-                me['refused'] = None  # no hook tells a leader of its own write
-            me['leads'] = False       # look at every request again
-            self._survey(me)
-        self._remember(me)
+            _require_str('unit name', unit_name)
+        with self._record() as me:
+            if not self._survey(me):
+                raise ValueError('reissue: this unit does not lead')
+            # By the bag, not by who is listed: this leader may not have met every unit yet.
+            suffix = ANSWER_ID.format('')
+            names = {key[:-len(suffix)] for key in self._answers(me) if key.endswith(suffix)}
+            if unit_name is not None and unit_name not in names:
+                raise ValueError('reissue for {!r:.80}: no answer to that unit'.format(unit_name))
+            names = names if unit_name is None else {unit_name}
+            if self._write(me, {key.format(name): None
+                                for name in names for key in (ANSWER_ID, REFUSAL)}):
+                # An answer worked out before, by the old CA perhaps, is not the one asked for.
+                me['shown'].update(dict.fromkeys(names & set(me['shown'])))
+                if hookenv.local_unit() in names:
+                    me['refused'] = None  # no hook tells a leader of its own write
+                me['leads'] = False       # look at every request again
+                self._survey(me)
 
     def get_requests(self) -> Dict[str, Dict[str, Optional[str]]]:
         """{unit name: dict} of all members known here, this unit included; {} if not the leader.
@@ -288,42 +280,37 @@ class TlsPeers(RelationBase):
         Answered means published, not installed: nothing tells the leader that. For a status, an
         action or a decision; it reads the bag of every member.
         """
-        _start()
-        me = self._recall()
         requests = {}
-        if me['relation'] and self._survey(me):
-            answers = self._answers(me)
-            for unit in sorted(self._members(me)):
+        with self._record() as me:
+            for unit in sorted(self._members(me)) if self._survey(me) else ():
                 csr_id, csr = self._request(me, unit)
-                seen = {name: answers.get(key.format(unit)) for name, key in (
-                    ('answer_id', ANSWER_ID), ('certificate', ANSWER), ('reason', REFUSAL))}
-                state = 'refused' if seen['reason'] else 'answered'
-                if not csr_id or waits(csr_id, seen['answer_id']):
-                    state = 'waiting' if csr_id else 'none'
-                requests[unit] = dict(seen, state=state, csr=csr, csr_id=csr_id)
-        self._remember(me)
+                answer_id, certificate, reason = (
+                    self._answers(me).get(key.format(unit))
+                    for key in (ANSWER_ID, ANSWER, REFUSAL))
+                state = ('none' if not csr_id else 'waiting' if waits(csr_id, answer_id)
+                         else 'refused' if reason else 'answered')
+                requests[unit] = dict(state=state, csr=csr, csr_id=csr_id, answer_id=answer_id,
+                                      certificate=certificate, reason=reason)
         return requests
 
     def _decide(self, what, unit, text, labels=()):
         """Publish a certificate or a refusal, if the request that was shown can be answered."""
-        _require_name(unit)
+        _require_str('unit name', unit)
         _require(what, unit, text, labels)
-        _start()
-        me = self._recall()
-        if unit not in me['shown']:
-            raise ValueError('{} for {!r:.80}: get_csr_map() never handed out a request of that '
-                             'unit'.format(what, unit))
-        fault = self._obstacle(me, unit)
-        answer = {'certificate': text} if labels else {'refusal': text}
-        if not fault and not self._answer(me, unit, me['shown'][unit], **answer):
-            fault = 'this unit lost the leadership'
-        if fault:
-            _log('{} for {} not published: {}'.format(what, unit, fault))
-        self._remember(me)
+        with self._record() as me:
+            if unit not in me['shown']:
+                raise ValueError('{} for {!r:.80}: get_csr_map() never handed out a request of '
+                                 'that unit'.format(what, unit))
+            obstacle = self._obstacle(me, unit)
+            answer = {'certificate': text} if labels else {'refusal': text}
+            if not obstacle and not self._answer(me, unit, me['shown'][unit], **answer):
+                obstacle = 'this unit lost the leadership'
+            if obstacle:
+                _log('{} for {} not published: {}'.format(what, unit, obstacle))
 
     def _obstacle(self, me, unit):
         """Why the request shown for `unit` cannot be answered now, or None."""
-        if not me['relation'] or not self._survey(me):
+        if not self._survey(me):
             return 'this unit does not lead'
         shown = me['shown'][unit]
         if shown is None:
@@ -418,13 +405,13 @@ class TlsPeers(RelationBase):
         return True
 
     def _survey(self, me, units=()):
-        """Whether this unit leads; if so, judge the requests of `units` afresh.
+        """Whether this unit leads this relation; if so, judge the requests of `units` afresh.
 
         After a no, or at the start, every member's: requests may have come that this unit,
         not leading, did not look at. Every changed hook asks, so a lost leadership is noticed
         before a request is missed.
         """
-        if not _is_leader():
+        if not (me['relation'] and _is_leader()):
             me.update(leads=False, waiting={}, answered={})
             return False
         if not me['leads']:
@@ -537,6 +524,14 @@ class TlsPeers(RelationBase):
 
     # The record and the flags that follow from it.
 
+    @contextmanager
+    def _record(self):
+        """The record, for a method to change; remembered unless it raises."""
+        _start()
+        me = self._recall()
+        yield me
+        self._remember(me)
+
     def _recall(self):
         """This unit's record; a new one in the first hook of this code."""
         me = unitdata.kv().get(RECORD)
@@ -583,17 +578,17 @@ def _is_leader():
     return hookenv.is_leader()
 
 
-def _require_name(unit):
-    if not isinstance(unit, str):
-        raise TypeError('unit name: expected str, not {}'.format(type(unit).__name__))
+def _require_str(what, value):
+    if not isinstance(value, str):
+        raise TypeError('{}: expected str, not {}'.format(what, type(value).__name__))
 
 
 def _require(what, unit, text, labels=()):
-    if not isinstance(text, str):
-        raise TypeError('{} for {}: expected str, not {}'.format(what, unit, type(text).__name__))
+    what = '{} for {}'.format(what, unit)
+    _require_str(what, text)
     fault = fault_in(text, labels)
     if fault:
-        raise ValueError('{} for {}: {}'.format(what, unit, fault))
+        raise ValueError('{}: {}'.format(what, fault))
 
 
 def _log(message):

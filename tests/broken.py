@@ -94,11 +94,13 @@ VARIANTS = [
               "        super().__init__(relation_name, conversations)\n")]),
     Variant('what the object said first is trusted when the handler runs again',
             'p9_a_handler_that_runs_again_in_the_same_hook_is_given_what_waits_then',
-            [("        requests = {}\n"
-              "        if me['relation'] and self._survey(me, list(me['waiting'])):\n",
-              "        if hasattr(self, 'first'):\n"
-              "            return self.first\n        requests = self.first = {}\n"
-              "        if me['relation'] and self._survey(me, list(me['waiting'])):\n")]),
+            [("            self._survey(me, list(me['waiting']))\n",
+              "            if hasattr(self, 'first'):\n                return self.first\n"
+              "            self._survey(me, list(me['waiting']))\n"),
+             ("            return {unit: self._request(me, unit)[1]",
+              "            self.first = {unit: self._request(me, unit)[1]"),
+             (" for unit in sorted(me['waiting'])}\n",
+              " for unit in sorted(me['waiting'])}\n            return self.first\n")]),
     Variant("the predecessor's own bag is believed",
             'p8_a_name_used_again_finds_nothing_of_its_predecessor',
             [("if csr and not bag.get(CSR_ID) and", "if csr and")], {'departed_sent': True}),
@@ -112,9 +114,9 @@ VARIANTS = [
               "if not me['csr'] \\\n")], search=['renew']),
     Variant('the stored certificate is dropped while a renewal waits',
             'p7_the_certificate_in_use_stays_until_its_successor_is_there',
-            [("        self._flag(AVAILABLE, False)\n        self._remember(me)\n",
-              "        self._flag(AVAILABLE, False)\n        self._remember(me)\n"
-              "        unitdata.kv().unset(ANSWER.format(unit))\n")],
+            [("            self._flag(AVAILABLE, False)\n",
+              "            self._flag(AVAILABLE, False)\n"
+              "            unitdata.kv().unset(ANSWER.format(unit))\n")],
             {'text': 'other', 'number': 1}, search=['renew']),
     Variant('a refused request is offered again',
             'p13_a_refused_request_is_not_offered_again',
@@ -126,8 +128,9 @@ VARIANTS = [
               "        if csr == me['csr'] and not me['taken'] and not me['refused']:")]),
     Variant('a reissue is lost with the leader',
             'p14_a_change_of_leader_half_way_and_a_unit_added_meanwhile',
-            [("        if self._write(me, settings):\n",
-              "        if True:\n            me['again'] = True\n"),
+            [("            if self._write(me, {key.format(name): None\n" + 32 * " "
+              + "for name in names for key in (ANSWER_ID, REFUSAL)}):\n",
+              "            if True:\n                me['again'] = True\n"),
              ("            answers = self._answers(me)\n            me['waiting'] = {",
               "            answers = {} if me.get('again') else self._answers(me)\n"
               "            me['waiting'] = {"),

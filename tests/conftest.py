@@ -22,6 +22,16 @@ def pytest_report_header():
         versions['charms.reactive'], versions['charmhelpers'], openssl.stdout.decode().strip())
 
 
+def pytest_make_parametrize_id(val):
+    """No name of a test is as long as the longest arguments."""
+    return '{!r:.40}'.format(val) if isinstance(val, str) and len(val) > 40 else None
+
+
+def pytest_collection_modifyitems(items):
+    """The longest first, or at the end one of two workers has nothing to do."""
+    items.sort(key=lambda item: item.path.name != 'test_search.py')
+
+
 def pytest_terminal_summary(terminalreporter):
     """What the searches covered."""
     for report in terminalreporter.getreports('passed'):

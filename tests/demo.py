@@ -4,6 +4,7 @@ Run by `tox -e demo`; `tox -e demo -- --units 6` for more units. Every step is c
 code is 0 only if all of them went as promised.
 """
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -184,6 +185,12 @@ class Demo:
         self.say('everything as promised, in {:.0f} s'.format(time.monotonic() - start))
 
 
+def lasting(text):
+    """Its lines, without what is another each time: seconds and names of CAs."""
+    return [re.sub(r'[0-9.]+ s$|\b[0-9a-f]{8}\b', '#', line.rstrip())
+            for line in text.splitlines()]
+
+
 def foreign(party, directory):
     """A party with the same name and address as that one, but of another CA."""
     home = directory / 'foreign'
@@ -207,6 +214,8 @@ def main():
     parser.add_argument('--units', type=number_of_units, default=3, metavar='N',
                         help='how many units to start with, 2 to 20 (3)')
     parser.add_argument('--output', type=Path, help='a new directory for certificates and log')
+    parser.add_argument('--still', type=Path, metavar='FILE', help='a Markdown file with lines of '
+                        'the output in a text block: check that they are still printed')
     arguments = parser.parse_args()
     output = arguments.output or Path(tempfile.mkdtemp(prefix='interface-tls-demo-'))
     if arguments.output:
@@ -214,9 +223,14 @@ def main():
             output.mkdir(parents=True)
         except OSError as error:
             parser.error('cannot make {}: {}'.format(output, error.strerror))
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False, record=True)
     try:
         Demo(console, output).run(arguments.units)
+        if arguments.still:
+            still, = re.findall('^```text\n(.*?)^```$', arguments.still.read_text(),
+                                re.DOTALL | re.MULTILINE)
+            missing = set(lasting(still)) - set(lasting(console.export_text()))
+            promise(not missing, '{} also shows {}'.format(arguments.still, sorted(missing)))
         return 0
     except Broken as error:
         console.print('[red]NOT as promised:[/] {}'.format(error))

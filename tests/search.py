@@ -6,6 +6,7 @@ model and the units hold; of versions only whether they are equal counts, becaus
 nothing else.
 """
 import hashlib
+import marshal
 import random
 import time
 from collections import Counter
@@ -35,6 +36,7 @@ class Search:
             self.trial.settle()
             self.trial.story = ['{} units at rest'.format(units)]
         self.budget = budget
+        self.shares = {kind: kinds for kinds in budget for kind in kinds}
         self.seen = set()
         self.steps = self.ends = 0
 
@@ -123,11 +125,10 @@ class Search:
         """What is spent after this; None if there is no budget for it."""
         if kind in FREE:
             return spent
-        for kinds, most in self.budget.items():
-            if kind in kinds:
-                after = spent + Counter([kinds])
-                return after if after[kinds] <= most else None
-        return None
+        kinds = self.shares.get(kind)
+        if kinds is None or spent[kinds] == self.budget[kinds]:
+            return None
+        return spent + Counter([kinds])
 
     def key(self, spent):
         """What this state is, as far as anything can depend on it."""
@@ -138,11 +139,11 @@ class Search:
             if hook is None:
                 return None
             now = versions.get(hook.remote_unit, relation.app.version)
-            return hook._replace(version=hook.version == now)
+            return tuple(hook._replace(version=hook.version == now))
 
         units = [(
             unit.name, unit.life, unit.installed, unit.started, sorted(unit.due),
-            unit.actions, version(unit.failed), unit.led,
+            [tuple(action) for action in unit.actions], version(unit.failed), unit.led,
             unit.leader_settings_seen == model.leader_settings_version, sorted(unit.created),
             [(name, seen == versions[name])
              for name, seen in sorted(unit.members.get(relation.id, {}).items())],
@@ -152,10 +153,11 @@ class Search:
         ) for _, unit in sorted(model.units.items())]
         bags = [(name, sorted(bag.settings.items()))
                 for name, bag in sorted(relation.units.items())]
-        text = repr((units, bags, sorted(relation.app.settings.items()), sorted(relation.alive),
-                     sorted(relation.departing), model.leader, model.unit_count,
-                     sorted(spent.items()), sorted(self.trial.requests.items())))
-        return hashlib.blake2b(text.encode(), digest_size=16).digest()
+        state = (units, bags, sorted(relation.app.settings.items()), sorted(relation.alive),
+                 sorted(relation.departing), model.leader, model.unit_count,
+                 sorted(spent.items()), sorted(self.trial.requests.items()))
+        # Version 0 of the format: with equal values it gives equal bytes.
+        return hashlib.blake2b(marshal.dumps(state, 0), digest_size=16).digest()
 
     def sample_again(self, number, seed=1):
         """Run some of the remembered hooks again: their outcome has to be the remembered one."""

@@ -16,7 +16,7 @@ from fakejuju import Juju
 from handshake import Party, context, shake_hands
 from world import ROOT, TESTS
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group('end to end')]
 
 
 def openssl(*arguments, text=''):

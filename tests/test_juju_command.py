@@ -14,7 +14,7 @@ import pytest
 
 from world import METADATA, TESTS, assemble
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group('juju command')]
 
 
 class Command:

@@ -6,7 +6,7 @@ import pytest
 from fakejuju import Juju
 from world import TESTS
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group('ops')]
 
 
 @pytest.fixture(scope='module')

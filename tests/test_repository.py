@@ -1,6 +1,10 @@
 """README and repository say what is there."""
 import json
+import os
 import re
+import shutil
+import subprocess
+import zipfile
 
 import pytest
 import yaml
@@ -11,8 +15,11 @@ from world import ROOT, TESTS
 README = (ROOT / 'README.md').read_text()
 
 
+CODE_BLOCKS = re.findall(r'^```(\w*)\n(.*?)^```$', README, re.DOTALL | re.MULTILINE)
+
+
 def code_blocks(language):
-    return re.findall(r'```{}\n(.*?)```'.format(language), README, re.DOTALL)
+    return [text for found, text in CODE_BLOCKS if found == language]
 
 
 def test_the_handlers_on_the_first_screen_are_the_examples_own():
@@ -24,8 +31,60 @@ def test_the_handlers_on_the_first_screen_are_the_examples_own():
         assert handler in layer
 
 
+@pytest.fixture
+def shell(tmp_path):
+    """shell(lines, directory): what they print, `juju` being fakejuju's and `charm` the build."""
+    bin = tmp_path / 'bin'
+    bin.mkdir()
+    (bin / 'charm').write_text(
+        '#!/bin/sh\nshift\nexec "${CHARM_BUILD:-charm-build}" --hide-metrics'
+        ' --layer-index file:///nonexistent/ "$@"\n')
+    (bin / 'charm').chmod(0o755)
+    env = dict(os.environ, CHARM_LAYERS_DIR=str(TESTS / 'layers'), TMPDIR=str(tmp_path),
+               FAKEJUJU=str(tmp_path / 'models'), JUJU_MODEL='readme',
+               PATH=os.pathsep.join([str(bin), str(TESTS / 'fakejuju'), os.environ['PATH']]))
+
+    def run(lines, directory):
+        done = subprocess.run(['bash', '-euc', lines], cwd=str(directory), env=env,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              universal_newlines=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.mark.once
+def test_the_lines_to_build_and_deploy_do_so(shell, tmp_path):
+    lines, = [block for block in code_blocks('') if 'juju deploy' in block]
+    shutil.copytree(str(TESTS / 'example'), str(tmp_path / 'layer'))
+    (tmp_path / 'interfaces').mkdir()
+    (tmp_path / 'interfaces/tls').symlink_to(ROOT)
+    shell('juju add-model readme', tmp_path)
+    shell(lines, tmp_path / 'layer')
+    status = json.loads(shell('juju status --format json', tmp_path))
+    assert len(status['applications']['tls-example']['units']) == 4
+
+
+@pytest.mark.once
+def test_the_lines_for_a_controller_build_the_charm_and_leave_nothing_behind(shell, tmp_path):
+    lines, = [block for block in code_blocks('') if 'JUJU=real' in block]
+    checkout = tmp_path / 'checkout'
+    shutil.copytree(str(ROOT), str(checkout), ignore=shutil.ignore_patterns('.*', '__pycache__'))
+    before = sorted(checkout.rglob('*'))
+    tox = checkout / '.tox/start/bin/tox'
+    tox.parent.mkdir(parents=True)
+    tox.write_text('#!/bin/sh\necho "$JUJU $* $CHARM"\n')
+    tox.chmod(0o755)
+    told, arguments, charm = shell(lines, checkout).splitlines()[-1].rsplit(' ', 2)
+    assert (told, arguments) == ('real -e', 'integration')
+    assert 'hooks/relations/tls/peers.py' in zipfile.ZipFile(charm).namelist()
+    shutil.rmtree(str(checkout / '.tox'))
+    assert sorted(checkout.rglob('*')) == before
+
+
 def test_ci_runs_the_two_commands_word_for_word():
-    first, second = re.search(r'\n\n```\n(.*)\n(.*)\n```\n', README).groups()
+    first, second = code_blocks('')[0].splitlines()
     lines = (ROOT / '.ci/run').read_text().split('\n')
     assert lines[-5:] == [first, second, second + ' -e py39,py310,py311',
                           second + ' -e integration', '']

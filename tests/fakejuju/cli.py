@@ -592,10 +592,13 @@ def execute(arguments):
         return 0, WITHOUT_MODEL[name](arguments)
     if name not in COMMANDS:
         raise usage('unrecognized command: juju ' + name)
-    if arguments[:1] not in (['--model'], ['-m']) or not arguments[1:]:
-        raise usage('No selected model: the model has to be named by --model')
-    with Store(arguments[1]) as store:
-        result = COMMANDS[name](store, arguments[2:])
+    model = os.environ.get('JUJU_MODEL')
+    if arguments[:1] in (['--model'], ['-m']) and arguments[1:]:
+        model, arguments = arguments[1], arguments[2:]
+    if not model:
+        raise usage('No selected model: it has to be named by --model or JUJU_MODEL')
+    with Store(model) as store:
+        result = COMMANDS[name](store, arguments)
         if name not in SAVE_THEMSELVES:
             store.save()
     return result if isinstance(result, tuple) else (0, result)

@@ -8,13 +8,14 @@ the hook runs for real, gets the answers of so far, and goes on with new ones.
 
 Of a unit's files that is unitdata only: for charms that keep nothing else.
 """
+import functools
 import json
 import pickle
 import re
-from typing import Dict
+from collections import defaultdict
+from typing import Any, Dict
 
 from . import reactive
-from .context import Context
 from .runner import Juju, Killed, Run, with_file
 
 
@@ -57,12 +58,19 @@ class Recorder:
         return answer
 
 
+# What is read by `kv` and must not be changed: the same text gives the same object.
+parsed = functools.lru_cache(maxsize=10000)(json.loads)
+
+
 class RememberedJuju(Juju):
     """A Juju that runs each hook once for each input, and can go back to a state that it had."""
 
+    memories: Dict[str, Dict[Any, Root]] = defaultdict(dict)  # of all models of a charm
+
     def __init__(self, charm, directory, **knobs):
         super().__init__(charm, directory, **knobs)
-        self.memory = {}        # what a hook starts from -> Root
+        self.memory = self.memories[str(charm)]  # what a hook starts from -> Root
+        self.files = {}         # hook -> what the charm has for it
         self.unitdata = {}      # unit -> JSON
         self.lives = {}         # unit -> how many units have had that name
         self.real_runs = self.reused = 0
@@ -81,25 +89,28 @@ class RememberedJuju(Juju):
         return name
 
     def kv(self, unit):
-        return json.loads(self.unitdata[unit])
+        return parsed(self.unitdata[unit])
 
     def charm_directory(self, unit):
         return str(self.charm)  # also of a unit that this state does not have
 
-    def starts_from(self, context, file):
-        """All that a hook can know before it calls a hook tool."""
-        unit = context.unit.name
-        env = context.environment(self.charm_directory(unit), '', '')
-        env.pop('JUJU_CONTEXT_ID')
-        return str(file), self.lives[unit], self.unitdata[unit], tuple(sorted(env.items()))
+    def hook_file(self, unit, hook):
+        key = hook.kind == 'action', hook.name
+        if key not in self.files:
+            self.files[key] = super().hook_file(unit, hook)
+        return self.files[key]
+
+    def starts_from(self, unit, hook):
+        """All that a hook can know before it calls a hook tool: its environment follows from it."""
+        return unit, hook._replace(version=0), self.model.version, self.lives[unit], \
+            self.unitdata[unit]
 
     def does_nothing(self, unit):
         """Whether the unit's next hook calls no hook tool and changes no unitdata."""
         hook, before = self.next_hook(unit), self.unitdata[unit]
-        file = self.hook_file(unit, hook)
-        if not file.exists():
+        if not self.hook_file(unit, hook):
             return True
-        key = self.starts_from(Context(self.model, unit, hook), file)
+        key = self.starts_from(unit, hook)
         if key not in self.memory:
             state = self.save()
             self.run(unit)
@@ -108,7 +119,7 @@ class RememberedJuju(Juju):
 
     def execute(self, run, context, file, answers):
         unit, before = run.unit, self.unitdata[run.unit]
-        key = self.starts_from(context, file)
+        key = self.starts_from(unit, run.hook)
         if key not in self.memory:
             self.memory[key] = Root(run, context, file, before)
         node, past = self.memory[key], []

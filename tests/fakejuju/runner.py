@@ -2,6 +2,7 @@
 import atexit
 import copy
 import json
+import marshal
 import os
 import shutil
 import signal
@@ -327,7 +328,7 @@ class Juju:
         run = Run(unit, hook)
         self.runs.append(run)
         file = self.hook_file(unit, hook)
-        if hook.kind != 'exec' and not file.exists():  # counts as done; nothing is flushed (JS 3)
+        if hook.kind != 'exec' and not file:  # counts as done; nothing is flushed (JS 3)
             if hook.kind == 'action':
                 raise ValueError('action "{}" not defined'.format(hook.name))
             run.exit_code, run.committed = 0, True
@@ -354,10 +355,12 @@ class Juju:
         return run
 
     def hook_file(self, unit, hook):
+        """What the charm has for this hook, or None."""
         charm = Path(self.charm_directory(unit))
         if (charm / 'dispatch').exists():  # then it runs all of them, JUJU_DISPATCH_PATH says which
             return charm / 'dispatch'
-        return charm / ('actions' if hook.kind == 'action' else 'hooks') / hook.name
+        file = charm / ('actions' if hook.kind == 'action' else 'hooks') / hook.name
+        return file if file.exists() else None
 
     def charm_directory(self, unit):
         if self.real:
@@ -445,16 +448,16 @@ class Agent:
         while True:
             connection, _ = self.listener.accept()
             with connection, connection.makefile('rb') as stream:
-                line = stream.readline()
-                if not line:
+                received = stream.read()
+                if not received:
                     return
                 self.ready.wait()
                 try:
-                    request = json.loads(line.decode())
+                    request = marshal.loads(received)
                     if request.pop('context') != self.answers.context.id:
                         raise NotModelled('a process that outlives its hook')
                     answer = self.answers(**request)
-                    connection.sendall(json.dumps(answer).encode())
+                    connection.sendall(marshal.dumps(answer and tuple(answer)))
                 except Killed:
                     self.kill()
                 except ConnectionError:  # the hook was killed

@@ -490,6 +490,7 @@ NOT_MODELLED = ('add-metric', 'close-port', 'credential-get', 'goal-state', 'k8s
                 'state-get', 'state-set', 'storage-add', 'storage-get', 'storage-list')
 
 
+@functools.lru_cache(maxsize=None)
 def tools_of(version):
     """Names of the tools that this Juju puts on the PATH."""
     major = int(version.split('.')[0])
