@@ -164,13 +164,12 @@ class Demo:
             self.shake([self.party(juju, unit) for unit in juju.units()])
             self.shake_with_a_stranger(self.party(juju, names[1]), self.output)
 
-            newcomer = juju.add_unit()
-            self.settle('{} added'.format(newcomer), juju)
             juju.remove_unit(names[0])
             self.settle('the leader {} removed'.format(names[0]), juju)
             promise(names[0] not in juju.units(), '{} is still there'.format(names[0]))
+            newcomer = juju.add_unit()
             juju.elect(names[1])
-            self.settle('{} leads'.format(names[1]), juju)
+            self.settle('{} leads, {} added'.format(names[1], newcomer), juju)
 
             renewed = names[-1]
             party = self.party(juju, renewed)

@@ -2,6 +2,7 @@
 
 Most tests share one model of three units, and leave it with every unit served.
 """
+import os
 import re
 import ssl
 import subprocess
@@ -293,6 +294,22 @@ def test_a_certificate_for_another_key_is_not_installed(three):
     bag['tls-example/1_signed_certificate'] = answer
     three.settle()
     served(three)
+
+
+def test_a_ca_of_the_system_is_not_one_to_trust(three, tmp_path):
+    one, = [each for each in parties(three) if each.name == 'tls-example/1']
+    (tmp_path / 'system.pem').write_text(one.ca.read_text())
+    openssl('rehash', str(tmp_path))
+    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
+            '-keyout', str(tmp_path / 'key'), '-out', str(tmp_path / 'other'), '-subj', '/CN=other')
+    script = 'import pki; print(pki.is_signed_by({!r}, {!r}))'
+    for trusted, answer in ((one.ca.read_text(), 'True\n'),
+                            ((tmp_path / 'other').read_text(), 'False\n')):
+        done = subprocess.run(
+            [sys.executable, '-c', script.format(one.certificate.read_text(), trusted)],
+            cwd=str(TESTS / 'example/lib'), env=dict(os.environ, SSL_CERT_DIR=str(tmp_path)),
+            stdout=subprocess.PIPE, check=True, universal_newlines=True)
+        assert done.stdout == answer
 
 
 def test_status_is_set_only_when_it_changes(three):

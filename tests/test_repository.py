@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+from collections import Counter
 
 import pytest
 import yaml
@@ -13,13 +14,17 @@ import peers
 from world import ROOT, TESTS
 
 README = (ROOT / 'README.md').read_text()
-
-
 CODE_BLOCKS = re.findall(r'^```(\w*)\n(.*?)^```$', README, re.DOTALL | re.MULTILINE)
 
 
 def code_blocks(language):
     return [text for found, text in CODE_BLOCKS if found == language]
+
+
+def test_each_code_block_of_the_readme_is_one_that_is_checked():
+    """Here, but for the diagram (test_end_to_end.py) and the text (`demo.py --still`)."""
+    assert Counter(language for language, _ in CODE_BLOCKS) == {
+        'python': 1, 'mermaid': 1, 'text': 1, 'yaml': 2, 'json': 1, '': 3}
 
 
 def test_the_handlers_on_the_first_screen_are_the_examples_own():
@@ -86,8 +91,8 @@ def test_the_lines_for_a_controller_build_the_charm_and_leave_nothing_behind(she
 def test_ci_runs_the_two_commands_word_for_word():
     first, second = code_blocks('')[0].splitlines()
     lines = (ROOT / '.ci/run').read_text().split('\n')
-    assert lines[-5:] == [first, second, second + ' -e py39,py310,py311',
-                          second + ' -e integration', '']
+    assert lines[-6:] == [first, second, second + ' -e py39,py310,py311',
+                          second + ' -e integration', second + ' -e demo -- --still README.md', '']
 
 
 @pytest.mark.parametrize('flag', [peers.CREATE, peers.SIGN, peers.AVAILABLE])

@@ -45,10 +45,14 @@ class Fault(Exception):
     """What openssl has to say against an input."""
 
 
+# openssl goes by the CAs of the system besides those that it is given; here no other counts.
+ENVIRONMENT = dict(os.environ, SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
+
+
 def openssl(*arguments, text=''):
     """(stdout, stderr) of the command."""
     done = subprocess.run(('openssl',) + arguments, input=text, universal_newlines=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
     if done.returncode:
         raise Fault(done.stderr.strip())
     return done.stdout, done.stderr
@@ -69,9 +73,10 @@ def subject(name):
     return '/CN=' + name.replace('/', '\\/')
 
 
-def name_in(field, certificate):
-    """The last word of a certificate's subject or issuer."""
-    return openssl('x509', '-noout', '-' + field, text=certificate)[0].split()[-1]
+def shown(certificate, *fields):
+    """What openssl prints for these fields of a certificate, a line each."""
+    return openssl('x509', '-noout', *['-' + field for field in fields],
+                   text=certificate)[0].splitlines()
 
 
 def blocks(chain):
@@ -123,10 +128,11 @@ def standing():
     """By which CA the certificate in use is signed, until when, and which CAs this unit trusts."""
     if not CERTIFICATE.exists():
         return None
-    trusted = [name_in('subject', text) for text in blocks(CA.read_text())]
+    issuer, end = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
+    trusted = [subject for text in blocks(CA.read_text()) for subject in shown(text, 'subject')]
     return 'signed by {}, trusts {}, until {}'.format(
-        name_in('issuer', CERTIFICATE.read_text()), ' and '.join(sorted(trusted)),
-        openssl('x509', '-noout', '-enddate', '-in', str(CERTIFICATE))[0].strip()[9:])
+        issuer.split()[-1], ' and '.join(sorted(name.split()[-1] for name in trusted)),
+        end.split('=')[1])
 
 
 def ends_within(seconds):
