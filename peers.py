@@ -193,8 +193,8 @@ class TlsPeers(RelationBase):
         While there is a reason, "create certificate signing request" is set: another CSR is
         asked for. The leader's `reissue` lifts the refusal.
         """
-        with self._record() as me:
-            return me['refused']
+        _start()
+        return self._recall()['refused']
 
     # For the leader.
 
@@ -526,11 +526,15 @@ class TlsPeers(RelationBase):
 
     @contextmanager
     def _record(self):
-        """The record, for a method to change; remembered unless it raises."""
+        """The record, for a method to change; remembered unless it raises.
+
+        Of the flags only those change that the change is about: one that the layer has cleared
+        itself would else come back at once, and its handler run again and again.
+        """
         _start()
-        me = self._recall()
+        me, before = self._recall(), self._recall()
         yield me
-        self._remember(me)
+        self._remember(me, _flags_of(before))
 
     def _recall(self):
         """This unit's record; a new one in the first hook of this code."""
@@ -553,10 +557,11 @@ class TlsPeers(RelationBase):
             }
         return me
 
-    def _remember(self, me):
+    def _remember(self, me, flags_before=None):
         unitdata.kv().set(RECORD, me)
-        self._flag(CREATE, me['relation'] and (me['refused'] or not me['csr']))
-        self._flag(SIGN, me['relation'] and me['waiting'])
+        for flag, on in _flags_of(me).items():
+            if flags_before is None or on != flags_before[flag]:
+                self._flag(flag, on)
 
     def _ask(self, me, csr):
         me.update(csr=csr, count=me['count'] + 1, seen=False, taken=False, refused=None)
@@ -567,6 +572,11 @@ class TlsPeers(RelationBase):
             set_flag(flag, {'relation': self.relation_name, 'conversations': []})
         elif not on and is_flag_set(flag):
             clear_flag(flag)
+
+
+def _flags_of(me):
+    return {CREATE: bool(me['relation'] and (me['refused'] or not me['csr'])),
+            SIGN: bool(me['relation'] and me['waiting'])}
 
 
 def _own_id(me):

@@ -55,9 +55,9 @@ class Probed(Juju):
 
     def start(self, units):
         names = [self.add_unit() for _ in range(units)]
-        self.elect(names[0])
+        if names:
+            self.elect(names[0])
         self.settle()
-        return self
 
     def ask(self, unit, *commands, hook=False, **fault):
         """Run hook tools in an action (or in the next hook): [code, stdout, stderr] of each."""
@@ -88,15 +88,32 @@ def short(hook):
     return ' '.join(filter(None, [hook.kind if hook.relation else hook.name, hook.remote_unit]))
 
 
+@pytest.fixture(scope='module')
+def at_rest(probe, tmp_path_factory):
+    """at_rest(units, knobs): a model of them, made once, to copy from."""
+    models = {}
+
+    def model(units, knobs):
+        key = units, tuple(sorted(knobs.items()))
+        if key not in models:
+            models[key] = Probed(probe, tmp_path_factory.mktemp('rest') / 'model', **knobs)
+            models[key].start(units)
+        return models[key]
+
+    yield model
+    for each in models.values():
+        each.close()
+
+
 @pytest.fixture(params=['forked', 'real'])
-def juju(request, probe, tmp_path):
-    """juju(units, **knobs): a model of the probe; each call gives a new one."""
+def juju(request, at_rest, tmp_path):
+    """juju(units, **knobs): a model of the probe, at rest; each call gives a new one."""
     models = []
 
     def deploy(units=0, **knobs):
-        models.append(Probed(probe, tmp_path / str(len(models)), real=request.param == 'real',
-                             **knobs))
-        return models[-1].start(units) if units else models[-1]
+        model = at_rest(units, dict(knobs, real=request.param == 'real'))
+        models.append(model.copy(tmp_path / str(len(models))))
+        return models[-1]
 
     yield deploy
     for model in models:

@@ -63,6 +63,22 @@ def test_sign_comes_back_if_the_layer_clears_it_over_waiting_requests(world):
     assert SIGN in it.flags('tls/0')
 
 
+def test_a_flag_that_the_layer_has_cleared_stays_so_for_the_rest_of_the_hook(world):
+    """Or a handler that clears its flag first, and answers later, would run a hundred times."""
+    it = world()
+    deaf(it, 2)
+    it.ask('tls/1', 'mine')
+    it.juju.settle()
+    clear = 'from charms.reactive import clear_flag\nclear_flag({!r})\n'
+    it.do('tls/0', clear.format(SIGN) + 'tls.get_csr_map(), tls.get_requests()')
+    assert it.flags('tls/0') == {CREATE}
+    it.do('tls/0', clear.format(CREATE) + 'tls.get_csr_map(), tls.get_refusal()')
+    assert it.flags('tls/0') == {SIGN}
+    it.juju.config_changed('tls/0')
+    it.juju.settle()
+    assert it.flags('tls/0') == {CREATE, SIGN}
+
+
 def test_available_is_set_for_the_answer_and_cleared_by_set_csr(world):
     it = world()
     deaf(it, 2)

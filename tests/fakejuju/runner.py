@@ -170,7 +170,7 @@ class Juju:
 
     def copy(self, directory):
         """Another model that goes on from this one's state, the units' files included."""
-        other = Juju(self.charm, directory, self.real, model=copy.deepcopy(self.model))
+        other = type(self)(self.charm, directory, self.real, model=copy.deepcopy(self.model))
         for name in self.model.units:
             shutil.copytree(str(self.unit_directory(name)), str(other.unit_directory(name)))
         other.runs = list(self.runs)
@@ -223,7 +223,7 @@ class Juju:
             home = self.unit_directory(unit) / 'charm'
             for path in Path(old).rglob('*'):
                 if path.is_file():
-                    (home / path.relative_to(old)).unlink()
+                    (home / path.relative_to(old)).unlink(missing_ok=True)
             for path in self.charm.rglob('*'):
                 if path.is_file():
                     target = home / path.relative_to(self.charm)
