@@ -842,6 +842,19 @@ def test_p13_the_leadership_is_lost_while_the_interface_refuses(world):
     assert it.flags('tls/2') == set()
 
 
+def test_p13_there_is_no_view_when_the_leadership_is_lost_while_the_interface_refuses(world):
+    it = world(2)
+    it.juju.depose()
+    write(it, 'tls/0', csr='junk', csr_id='L-1')
+    it.juju.settle()
+    it.juju.elect('tls/1')
+    view = 'results.append(tls.get_requests())'
+    assert it.do('tls/1', view, on_call={5: it.juju.depose}) == [{}]
+    assert it.last.changes == {}
+    it.juju.elect('tls/1')
+    assert it.do('tls/1', view)[0]['tls/0']['state'] == 'refused'
+
+
 def test_p13_a_refusal_that_is_not_committed_is_missed(world):
     it = world(2)
     ask_and_show(it)
