@@ -847,6 +847,7 @@ def test_p13_there_is_no_view_when_the_leadership_is_lost_while_the_interface_re
     it.juju.depose()
     write(it, 'tls/0', csr='junk', csr_id='L-1')
     it.juju.settle()
+    it.juju.model.units['tls/1'].led = True  # its agent noticed nothing: no leader-elected
     it.juju.elect('tls/1')
     view = 'results.append(tls.get_requests())'
     assert it.do('tls/1', view, on_call={5: it.juju.depose}) == [{}]
