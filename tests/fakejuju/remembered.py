@@ -70,6 +70,7 @@ class RememberedJuju(Juju):
     def __init__(self, charm, directory, **knobs):
         super().__init__(charm, directory, **knobs)
         self.memory = self.memories[str(charm)]  # what a hook starts from -> Root
+        self.used = {}          # what of that happened here
         self.files = {}         # hook -> what the charm has for it
         self.unitdata = {}      # unit -> JSON
         self.lives = {}         # unit -> how many units have had that name
@@ -122,7 +123,7 @@ class RememberedJuju(Juju):
         key = self.starts_from(unit, run.hook)
         if key not in self.memory:
             self.memory[key] = Root(run, context, file, before)
-        node, past = self.memory[key], []
+        node, past = self.used.setdefault(key, self.memory[key]), []
         try:
             while node.call:
                 past.append(answers(*node.call, '/'))
@@ -149,13 +150,13 @@ class RememberedJuju(Juju):
         return run.exit_code, json.dumps(reactive.kv(database), sort_keys=True)
 
     def ends(self):
-        """(root, answers, end) of everything remembered."""
+        """(root, answers, end) of everything remembered of the hooks that were run here."""
         def below(node, past):
             if node.end:
                 yield past, node.end
             for answer, branch in node.branches.items():
                 yield from below(branch, past + [answer])
-        for root in self.memory.values():
+        for root in self.used.values():
             for past, end in below(root, []):
                 yield root, past, end
 
