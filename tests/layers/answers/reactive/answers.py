@@ -104,8 +104,11 @@ def obey():
         kv.set('slow', True)
     elif action == 'refuse':
         kv.set('refuses', True)
-    elif action == 'reissue' and hookenv.is_leader():
-        tls.reissue()
+    elif action == 'reissue':
+        try:
+            tls.reissue()
+        except ValueError as error:  # this unit has just lost the leadership
+            hookenv.action_fail(str(error))
     elif action == 'finish':
         kv.unset('slow')
         answer(tls, kv.get('desk', {}))
