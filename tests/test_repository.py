@@ -46,6 +46,7 @@ def shell(tmp_path):
         ' --layer-index file:///nonexistent/ "$@"\n')
     (bin / 'charm').chmod(0o755)
     env = dict(os.environ, CHARM_LAYERS_DIR=str(TESTS / 'layers'), TMPDIR=str(tmp_path),
+               CHARM_BUILD_DIR=str(tmp_path / 'builds'),
                FAKEJUJU=str(tmp_path / 'models'), JUJU_MODEL='readme',
                PATH=os.pathsep.join([str(bin), str(TESTS / 'fakejuju'), os.environ['PATH']]))
 
