@@ -166,7 +166,8 @@ def make_ca(name):
 def objection(csr):
     """Why this CSR should not be signed, or None."""
     try:
-        printed = openssl('req', '-noout', '-pubkey', '-verify', text=csr)
+        printed = openssl('req', '-noout', '-pubkey', '-verify', '-config', os.devnull,
+                          text=csr)
         key = openssl('pkey', '-pubin', '-noout', '-text', text=printed[0])[0]
     except Fault as fault:
         return str(fault)[:500] or 'openssl cannot read it'
@@ -186,7 +187,7 @@ def sign(csr, name, alternative_names, days, ca_certificate, ca_key):
 
     All that is taken from the CSR is its public key; see `objection` first.
     """
-    public_key = openssl('req', '-noout', '-pubkey', text=csr)[0]
+    public_key = openssl('req', '-noout', '-pubkey', '-config', os.devnull, text=csr)[0]
     with tempfile.TemporaryDirectory() as scratch:
         files = {key: Path(scratch, key) for key in ('config', 'public', 'ca', 'key', 'request')}
         write(files['config'], CONFIG.format(names=', '.join(alternative_names)))
