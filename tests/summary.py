@@ -41,8 +41,9 @@ def summary(directory):
         lines.append('NOT proved: no test of {} passed'.format(
             ', '.join('P' + number for number in without) or 'test_promises.py'))
     else:
-        lines.append('{} tests passed, {} of them in test_promises.py; of each promise, P{} to P{}, '
-                     'there were some'.format(len(passed), len(ours), promised[0], promised[-1]))
+        lines.append(
+            '{} tests passed, {} of them in test_promises.py; of each promise, P{} to P{}, '
+            'there were some'.format(len(passed), len(ours), promised[0], promised[-1]))
     return lines, not without and bool(ours)
 
 
