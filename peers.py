@@ -481,8 +481,7 @@ class TlsPeers(RelationBase):
         elif fault:  # not by set_cert: whoever leads can write there by other means
             _log('certificate not taken: ' + fault)
         elif me['outcome'] != TAKEN or certificate != self.get_signed_cert():
-            for key in (ANSWER.format(unit), SERVER_CERTIFICATE):
-                unitdata.kv().set(key, certificate)
+            unitdata.kv().update({ANSWER.format(unit): certificate, SERVER_CERTIFICATE: certificate})
             me['outcome'] = TAKEN
             self._flag(AVAILABLE, True)
 
