@@ -59,7 +59,7 @@ CSR, CSR_NUMBER = 'csr', 'csr_number'
 # In the application bag; the first in unitdata, too.
 ANSWER, REFUSAL, ANSWER_ID = '{}_signed_certificate', '{}_refusal', '{}_csr_id'
 
-SERVER_CERTIFICATE = 'tls.server.certificate'  # unitdata: the key the original README reads
+SERVER_CERT = 'tls.server.certificate'  # unitdata: the key the original README reads
 RECORD = 'interface.tls'  # unitdata: all that this interface remembers, see `_recall`
 TAKEN = {'taken': True}
 
@@ -481,7 +481,7 @@ class TlsPeers(RelationBase):
         elif fault:  # not by set_cert: whoever leads can write there by other means
             _log('certificate not taken: ' + fault)
         elif me['outcome'] != TAKEN or certificate != self.get_signed_cert():
-            unitdata.kv().update({ANSWER.format(unit): certificate, SERVER_CERTIFICATE: certificate})
+            unitdata.kv().update({ANSWER.format(unit): certificate, SERVER_CERT: certificate})
             me['outcome'] = TAKEN
             self._flag(AVAILABLE, True)
 
