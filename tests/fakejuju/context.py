@@ -4,6 +4,9 @@ import uuid
 from typing import Any, Dict
 
 
+MODEL_UUID = '00000000-0000-4000-8000-000000000000'
+
+
 class CommitFailed(Exception):
     """The hook exited 0 and the controller refused or missed what it wrote (JS 6)."""
 
@@ -18,6 +21,8 @@ class Context:
         self.app_writes = {}
         self.secret_writes = []  # callables that change the model
         self.secrets = copy.deepcopy(model.secrets)  # with this hook's own pending changes
+        self.refusals = []       # callables that tell of a model why the commit fails, or nothing
+        self.status = None       # as first read in this hook
         self.log = []
         self.action = {'results': {}, 'status': 'completed', 'message': '', 'log': []}
         self._views = {}
@@ -37,7 +42,7 @@ class Context:
             'JUJU_HOOK_NAME': '' if hook.kind == 'action' else hook.name,
             'JUJU_DISPATCH_PATH': '{}/{}'.format(folder, hook.name),
             'JUJU_AGENT_SOCKET_ADDRESS': socket, 'JUJU_AGENT_SOCKET_NETWORK': 'unix',
-            'JUJU_MODEL_NAME': 'fake', 'JUJU_MODEL_UUID': '00000000-0000-4000-8000-000000000000',
+            'JUJU_MODEL_NAME': 'fake', 'JUJU_MODEL_UUID': MODEL_UUID,
             'JUJU_VERSION': model.version, 'JUJU_API_ADDRESSES': '127.0.0.1:17070',
             'JUJU_MACHINE_ID': self.unit.name.split('/')[1], 'JUJU_AVAILABILITY_ZONE': '',
             'JUJU_PRINCIPAL_UNIT': '', 'CLOUD_API_VERSION': '',
@@ -115,6 +120,9 @@ class Context:
                 if id_ not in model.relations]
         if gone:
             raise CommitFailed('relation {} not found'.format(gone[0]))
+        for refusal in self.refusals:
+            if refusal(model):
+                raise CommitFailed(refusal(model))
         # Nothing above has changed anything, nothing below can fail.
         changes: Dict[str, Dict[str, Any]] = {}
         for writes, app in ((self.unit_writes, False), (self.app_writes, True)):
