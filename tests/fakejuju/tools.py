@@ -87,11 +87,10 @@ def yaml_text(dumper, text):
 def yaml_float(dumper, value):
     """With an exponent from 1e+06 on, and without a point if there is nothing after it."""
     number = Decimal(repr(value)).normalize()
-    if -4 <= number.adjusted() < 6:
-        return dumper.represent_scalar('tag:yaml.org,2002:float', format(number, 'f'))
-    mantissa, exponent = '{:e}'.format(number).split('e')
-    return dumper.represent_scalar('tag:yaml.org,2002:float', '{}e{:+03d}'.format(
-        mantissa, int(exponent)))
+    text = format(number, 'f')
+    if not -4 <= number.adjusted() < 6:
+        text = re.sub('e(.)([0-9])$', 'e\\g<1>0\\2', format(number, 'e'))
+    return dumper.represent_scalar(dumper.resolve(yaml.ScalarNode, text, (True, False)), text)
 
 
 Dumper.add_representer(str, yaml_text)
@@ -123,7 +122,7 @@ def in_order(value):
 def go_yaml(value):
     text = yaml.dump(value, Dumper=Dumper, default_flow_style=False, allow_unicode=True,
                      sort_keys=False)
-    return (text[:-4] if text.endswith('\n...\n') else text.rstrip('\n')) + '\n'
+    return (text[:-5] if text.endswith('\n...\n') else text.rstrip('\n')) + '\n'
 
 
 def go_json(value, struct=False):
@@ -724,7 +723,8 @@ def application_version_set(context, arguments, stdin):
 TOOLS = {function.__name__.replace('_', '-'): function for function in (
     relation_get, relation_set, relation_list, relation_ids, is_leader, leader_get, leader_set,
     secret_add, secret_get, secret_set, secret_ids, secret_info_get, secret_remove, action_get,
-    action_set, action_log, action_fail, juju_log, status_set, status_get, config_get, unit_get, network_get, application_version_set)}
+    action_set, action_log, action_fail, juju_log, status_set, status_get, config_get, unit_get,
+    network_get, application_version_set)}
 
 # Juju has these too; whoever calls them gets an exception in the test.
 NOT_MODELLED = ('add-metric', 'close-port', 'credential-get', 'goal-state', 'k8s-raw-get',
