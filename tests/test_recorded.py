@@ -119,9 +119,10 @@ class Replay:
             for unit in self.juju.units():
                 self.juju.config_changed(unit)
 
-    def config_changed(self, unit):
-        """Once more than asked for (JSRC F6)."""
-        self.juju.model.unit(unit).due.add('config-changed')
+    def reset(self, app, setting):
+        """`juju config --reset`: no config-changed followed."""
+        key, _, value = setting.partition('=')
+        self.juju.model.config[key] = int(value)
 
     def update_status(self, unit):
         self.juju.update_status(unit)
