@@ -162,3 +162,40 @@ def test_what_it_does_not_model_it_refuses_by_name(who, request):
         context = Context(juju.model, unit, Hook('true', 'exec'))
         with pytest.raises(NotModelled, match=call.split()[0]):
             tools.call(context, call.split())
+
+
+def dialogue():
+    """[unit, commands, code, stdout, stderr] of each step recorded in secrets.txt."""
+    steps = re.split(r'^--- (r/\d): ', (RECORDED / 'secrets.txt').read_text(), flags=re.M)[1:]
+    for unit, text in zip(steps[::2], steps[1::2]):
+        lines = text.splitlines(True)
+        command = lines.pop(0)
+        while command.count('"') % 2:
+            command += lines.pop(0)
+        at, = [number for number, line in enumerate(lines) if line.startswith('code=')]
+        yield (unit, command.rstrip('\n'), int(lines[at][5:]), ''.join(lines[:at]),
+               ''.join(line for line in lines[at + 1:] if not line.startswith('ID=')))
+
+
+def test_a_secret_goes_through_its_life_as_on_a_running_juju(tmp_path):
+    """Ids are made anew, and the name of the host that was read as a file is what it was there."""
+    (tmp_path / 'hostname').write_text('m21\n')
+    ids = {}
+    with deploy(tmp_path, 'r', ['r/0', 'r/2']) as juju:
+        for unit, command, *wanted in dialogue():
+            for old, new in list(ids.items()) + [('/etc/hostname', str(tmp_path / 'hostname'))]:
+                command = command.replace(old, new)
+            run = execute(juju, unit, command)
+            stdout = run.stdout
+            made = re.search(r'secret://[^/]*/(\S{20})', stdout)
+            if made:
+                ids[re.search(r'secret://<uuid>/(\S{20})', wanted[1]).group(1)] = made.group(1)
+            for old, new in ids.items():
+                stdout = stdout.replace(new, old)
+                run.stderr = run.stderr.replace(new, old)
+            stdout = re.sub('secret://[^/]*/', 'secret://<uuid>/', stdout)
+            found = [run.exit_code, stdout, run.stderr]
+            if 'secret-ids' in command:  # a map of Go has no order
+                found[1], wanted[1] = (sorted(text.split()) for text in (found[1], wanted[1]))
+            assert found == wanted, command
+    assert len(ids) == 2

@@ -16,8 +16,8 @@ from typing import Any, Dict, List
 
 import yaml
 
-from .context import MODEL_UUID
-from .model import TASKS, NotModelled, Secret
+from .context import MODEL_UUID, Denied
+from .model import NotModelled, Secret
 
 Result = namedtuple('Result', 'code stdout stderr')
 
@@ -194,16 +194,10 @@ def relation_of(context, options):
     problem = 'invalid relation id'
     if re.match(r'[-+]?[0-9]+\Z', number):
         problem = 'relation not found'
-        for id_ in context.model.relations:
+        for id_ in context.relations():
             if int(id_.rpartition(':')[2]) == int(number):
                 return id_
     raise usage('invalid value "{}" for option {}: {}'.format(given, flag, problem))
-
-
-def in_scope(context, relation):
-    """A unit has no access before it has entered (JS 1.3: in install there is no relation)."""
-    if context.unit.name not in context.model.relations[relation].units:
-        raise failure('permission denied')
 
 
 def relation_get(context, arguments, stdin):
@@ -221,11 +215,10 @@ def relation_get(context, arguments, stdin):
             if APPLICATION.match(target):
                 raise usage('expected unit name, got application name "{}"'.format(target))
             raise usage('invalid unit name "{}"'.format(target))
-    elif hook.relation is None:
+    elif hook.relation is None or hook.kind == 'broken' and not app:  # JSRC F1
         raise usage('no unit or application specified')
     else:  # a bare relation-get reads the application's bag where no unit is remote (JS 4.2)
         target = model.app if app or not hook.remote_unit else hook.remote_unit
-    in_scope(context, relation)
     if target != model.app and target not in model.relations[relation].units:
         if model.major >= 4:
             raise failure('relation unit not found')
@@ -245,7 +238,6 @@ def relation_set(context, arguments, stdin):
     relation, settings = relation_of(context, options), pairs(positional)
     if 'file' in options:
         settings = dict(settings_in(options['file'], stdin), **settings)
-    in_scope(context, relation)
     app = options.get('app', False)
     if app and not context.is_leader():
         raise failure('cannot write relation settings')
@@ -315,9 +307,8 @@ def relation_ids(context, arguments, stdin):
         endpoint = context.hook.relation.split(':')[0]
     else:
         raise usage('no endpoint name specified')
-    # Before install is over the agent tracks no relation (JS 1.3).
-    return show(sorted(id_ for id_, relation in context.model.relations.items()
-                       if relation.endpoint == endpoint and context.unit.installed), options)
+    return show(sorted(id_ for id_, relation in context.relations().items()
+                       if relation.endpoint == endpoint and not context.hidden(relation)), options)
 
 
 # Leadership.
@@ -534,8 +525,7 @@ RESULT_KEY = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
 
 
 def in_action(context):
-    """`juju exec` is the action juju-exec from Juju 3 on (JSRC C2)."""
-    if context.hook.kind not in TASKS or context.hook.kind == 'exec' and context.model.major < 3:
+    if not context.is_action():
         raise failure('not running an action')
     return context.action
 
@@ -640,6 +630,7 @@ def status_set(context, arguments, stdin):
     if options.get('application'):
         raise NotModelled('status-set --application')
     context.unit.status = (positional[0], positional[1] if positional[1:] else '')
+    context.unit.status_set = True
     return ''
 
 
@@ -712,6 +703,18 @@ def network_get(context, arguments, stdin):
                  'ingress-addresses': [address]}, options, struct=True)
 
 
+def goal_state(context, arguments, stdin):
+    """All units that Juju has a row of; a peer relation is not in it, a subordinate sees nobody."""
+    options, positional = parse(arguments)
+    none_left(positional)
+    units: Dict[str, Any] = {}
+    for name, unit in sorted(context.model.units.items()):
+        if not unit.gone and not context.model.subordinate:
+            status = 'dying' if unit.life == 'dying' else unit.status[0]
+            units[name] = {'status': status, 'since': SINCE}
+    return show({'units': units, 'relations': {}}, options, 'yaml', struct=True)
+
+
 def application_version_set(context, arguments, stdin):
     _, positional = parse(arguments)
     if not positional:
@@ -720,14 +723,17 @@ def application_version_set(context, arguments, stdin):
     return ''
 
 
+# The double has no clock.
+SINCE = '2026-01-01 00:00:00Z'
+
 TOOLS = {function.__name__.replace('_', '-'): function for function in (
     relation_get, relation_set, relation_list, relation_ids, is_leader, leader_get, leader_set,
     secret_add, secret_get, secret_set, secret_ids, secret_info_get, secret_remove, action_get,
     action_set, action_log, action_fail, juju_log, status_set, status_get, config_get, unit_get,
-    network_get, application_version_set)}
+    network_get, goal_state, application_version_set)}
 
 # Juju has these too; whoever calls them gets an exception in the test.
-NOT_MODELLED = ('add-metric', 'close-port', 'credential-get', 'goal-state', 'k8s-raw-get',
+NOT_MODELLED = ('add-metric', 'close-port', 'credential-get', 'k8s-raw-get',
                 'k8s-raw-set', 'k8s-spec-get', 'k8s-spec-set', 'juju-reboot', 'open-port',
                 'opened-ports', 'payload-register', 'payload-status-set', 'payload-unregister',
                 'pod-spec-get', 'pod-spec-set', 'relation-model-get', 'resource-get',
@@ -761,3 +767,5 @@ def call(context, argv, stdin=''):
         return Result(0, output, '') if isinstance(output, str) else Result(0, *output)
     except ToolError as error:
         return Result(error.code, '', 'ERROR {}\n'.format(error))
+    except Denied as error:
+        return Result(1, '', 'ERROR {}\n'.format(error))
