@@ -462,9 +462,16 @@ class Juju:
     def next_hook(self, unit):
         return self.model.next_hook(unit)
 
-    def run(self, unit, kill_at=None, fail_at=None, exit=0, fail_commit=False,
-            depose_before_commit=False, on_call=None, interrupted_at=None, again=False):
-        """Run the unit's next hook, perhaps with a fault.
+    def run(self, unit, **faults):
+        """Run the unit's next hook, perhaps with a fault."""
+        run, = self.flight(unit, **faults)
+        return run
+
+    def flight(self, unit, hook=None, kill_at=None, fail_at=None, exit=0, fail_commit=False,
+               depose_before_commit=False, on_call=None, interrupted_at=None, again=False):
+        """The Run, once its process is over; going on commits it. Others can run in between.
+
+        hook: what next_hook gave earlier, since the agent has not been told of anything newer.
 
         kill_at: the process is killed at its n-th call of a hook tool (juju-log not counted),
         before it is answered: an error. interrupted_at: the unit's agent stops there, with
@@ -475,7 +482,7 @@ class Juju:
         but the agent dies before it notes that and runs the hook again (JSRC A13). on_call:
         {n: callable}, called before the n-th call.
         """
-        hook = self.next_hook(unit)
+        hook = hook or self.next_hook(unit)
         if hook is None:
             raise ValueError('no hook is due on {}'.format(unit))
         run = Run(unit, hook)
@@ -492,13 +499,15 @@ class Juju:
             if not file and hook.kind != 'exec':  # counts as done; nothing is flushed (JS 3)
                 run.exit_code, run.committed = 0, True
                 self.model.commit(unit, hook)
-                return run
+                yield run
+                return
             context = Context(self.model, unit, hook)
             self.execute(run, context, file, Answers(run, context, kill_at, fail_at, on_call,
                                                      interrupted_at))
             self.history[unit] = (*self.history.get(unit, ()), self.unitdata_text(unit))
             run.log, run.exit_code = context.log, run.exit_code or exit
             run.action = context.action if hook.kind in TASKS else None
+            yield run
             if depose_before_commit:
                 self.depose()
             self.conclude(run, context, fail_commit, again)
@@ -508,7 +517,6 @@ class Juju:
                 self.set_status(unit, hook, AFTER)
         if swaps and not run.committed:
             self.deploy(unit)
-        return run
 
     def set_status(self, unit, hook, statuses):
         """Juju's own, around some hooks; install and start leave that of the charm (JSRC D)."""
