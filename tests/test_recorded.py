@@ -181,7 +181,7 @@ class Replay:
         hook = self.chosen.pop(unit) if 'chosen' in line else self.juju.next_hook(unit)
         self.same('next hook', self.wanted(line), hook and self.offered(hook))
         self.order(unit, line)
-        flight = self.juju.fly(unit, hook)
+        flight = self.juju.flight(unit, hook)
         run = next(flight)
         self.same('revision of the charm', line.get('revision', 1),
                   int(os.path.basename(self.juju.model.unit(unit).charm)))
