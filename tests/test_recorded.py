@@ -35,9 +35,7 @@ NOT_COMPARED = {
     'JUJU_MACHINE_ID': 'the double has a machine for each unit',
     'JUJU_MODEL_NAME': 'the operator chooses it', 'JUJU_MODEL_UUID': 'random',
     'JUJU_API_ADDRESSES': "the controller's", 'JUJU_CONTEXT_ID': 'random',
-    'JUJU_ACTION_UUID': 'counted by the model', 'JUJU_ACTION_TAG': 'counted by the model',
-    'JUJU_SECRET_ID': 'random, and masked', 'JUJU_SECRET_LABEL': 'masked',
-    'JUJU_SECRET_REVISION': 'masked'}
+    'JUJU_ACTION_UUID': 'counted by the model', 'JUJU_ACTION_TAG': 'counted by the model'}
 
 
 def read(text, unit):
@@ -87,6 +85,7 @@ class Replay:
     def play(self, text):
         line = json.loads(text)
         if 'scenario' in line:
+            self.at_rest()
             self.scenario = line['scenario']
         elif 'do' in line and self.concerns(line['do'].split(' ')):
             verb, *words = line['do'].split(' ')
@@ -98,6 +97,14 @@ class Replay:
 
     def concerns(self, words):
         return any(word.split('/')[0] == self.app for word in words)
+
+    def at_rest(self):
+        """Nothing is due where nothing was run for a while."""
+        for unit in set(self.juju.units()) - set(self.in_flight) - set(self.chosen):
+            hook = self.juju.next_hook(unit)
+            if not self.juju.model.unit(unit).failed:
+                assert hook is None, 'scenario {:.2}: after all that was recorded of {} the ' \
+                    'double has {}'.format(self.scenario, unit, self.offered(hook))
 
     # What was asked of Juju, or happened to it.
 
@@ -178,6 +185,10 @@ class Replay:
         self.hooks[unit] += 1
         self.where = 'scenario {:.2}, hook {} of {} (at {} s)'.format(
             self.scenario, self.hooks[unit], unit, line['at'])
+        recorded = self.answers.setdefault(unit, read(COMMON, unit)['answers'])
+        recorded.update(line.get('answers', {}))
+        if 'secret' in line:  # the double has no secret-changed and no secret-remove
+            return
         hook = self.chosen.pop(unit) if 'chosen' in line else self.juju.next_hook(unit)
         self.same('next hook', self.wanted(line), hook and self.offered(hook))
         self.order(unit, line)
@@ -228,7 +239,6 @@ class Replay:
                             JUJU_REMOTE_APP=line['remote app'])
         if 'departing' in line:
             recorded['JUJU_DEPARTING_UNIT'] = line['departing']
-        recorded.update(dict.fromkeys(line.get('secret', ()), ''))
         double = dict(run.env)
         del double['UNIT_STATE_DB']  # the double's own, so that forked hooks can share a charm
         self.same('variables of the environment', sorted(recorded), sorted(double))
@@ -236,9 +246,7 @@ class Replay:
             self.same(key, recorded[key], double[key])
 
     def compare_answers(self, line, run):
-        recorded = self.answers.setdefault(line['unit'], read(COMMON, line['unit'])['answers'])
-        recorded.update(line.get('answers', {}))
-        given = {}
+        recorded, given = self.answers[run.unit], {}
         for call in run.calls:
             answer = [call.code] + [self.masked(text, run.unit) for text in (call.stdout, call.stderr)]
             if call.argv[0] != 'status-set':  # the probe does not note it
@@ -265,4 +273,5 @@ def test_the_double_does_what_a_running_juju_did(app, tmp_path):
     with replay.juju:
         for line in LINES:
             replay.play(line)
+        replay.at_rest()
     assert not replay.in_flight and not replay.chosen
