@@ -192,7 +192,7 @@ class Replay:
         hook = self.chosen.pop(unit) if 'chosen' in line else self.juju.next_hook(unit)
         self.same('next hook', self.wanted(line), hook and self.offered(hook))
         self.order(unit, line)
-        flight = self.juju.flight(unit, hook)
+        flight = self.juju.fly(unit, hook)
         run = next(flight)
         self.same('revision of the charm', line.get('revision', 1), self.revision(unit))
         self.compare_environments(line, run)
