@@ -35,7 +35,8 @@ NOT_COMPARED = {
     'JUJU_MACHINE_ID': 'the double has a machine for each unit',
     'JUJU_MODEL_NAME': 'the operator chooses it', 'JUJU_MODEL_UUID': 'random',
     'JUJU_API_ADDRESSES': "the controller's", 'JUJU_CONTEXT_ID': 'random',
-    'JUJU_ACTION_UUID': 'counted by the model', 'JUJU_ACTION_TAG': 'counted by the model'}
+    'JUJU_ACTION_UUID': 'counted by the model', 'JUJU_ACTION_TAG': 'counted by the model',
+    'JUJU_SECRET_ID': 'random, and masked', 'JUJU_SECRET_LABEL': 'masked'}
 
 
 def read(text, unit):
@@ -145,7 +146,10 @@ class Replay:
                                           (param.split('=') for param in params)})
 
     def exec(self, unit, *words):
-        self.juju.execute_command(unit, ' '.join(words))
+        command = ' '.join(words)
+        for secret in self.juju.model.secrets:
+            command = command.replace('<secret>', secret)
+        self.juju.execute_command(unit, command)
         assert self.juju.next_hook(unit).kind == 'exec'
         self.juju.run(unit)
 
@@ -187,7 +191,7 @@ class Replay:
             self.scenario, self.hooks[unit], unit, line['at'])
         recorded = self.answers.setdefault(unit, read(COMMON, unit)['answers'])
         recorded.update(line.get('answers', {}))
-        if 'secret' in line:  # the double has no secret-changed and no secret-remove
+        if line['hook'] == 'hooks/secret-remove':  # the double has none
             return
         hook = self.chosen.pop(unit) if 'chosen' in line else self.juju.next_hook(unit)
         self.same('next hook', self.wanted(line), hook and self.offered(hook))
@@ -241,6 +245,7 @@ class Replay:
                             JUJU_REMOTE_APP=line['remote app'])
         if 'departing' in line:
             recorded['JUJU_DEPARTING_UNIT'] = line['departing']
+        recorded.update(dict.fromkeys(line.get('secret', ())))
         double = dict(run.env)
         del double['UNIT_STATE_DB']  # the double's own, so that forked hooks can share a charm
         self.same('variables of the environment', sorted(recorded), sorted(double))
