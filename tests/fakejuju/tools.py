@@ -219,7 +219,7 @@ def relation_get(context, arguments, stdin):
             if APPLICATION.match(target):
                 raise usage('expected unit name, got application name "{}"'.format(target))
             raise usage('invalid unit name "{}"'.format(target))
-    elif hook.relation is None or hook.kind == 'broken' and not app:  # JSRC F1
+    elif hook.relation is None or hook.kind == 'broken':  # JSRC F1
         raise usage('no unit or application specified')
     else:  # a bare relation-get reads the application's bag where no unit is remote (JS 4.2)
         target = model.app if app or not hook.remote_unit else hook.remote_unit
