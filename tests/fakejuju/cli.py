@@ -759,6 +759,8 @@ def main(arguments):
     try:
         code, output = execute(arguments)
     except (ToolError, NotModelled) as error:
+        if str(error).startswith('option provided'):  # Juju may have it
+            error = NotModelled(str(error).split()[-1])
         text = error if isinstance(error, ToolError) else 'fakejuju does not model ' + str(error)
         # Who reads the output as json finds some; that of config is YAML unless told.
         if getattr(error, 'code', 2) == 1 and (arguments[0] == 'config' or 'json' in arguments):
