@@ -175,6 +175,16 @@ class Replay:
             if name in (unit, self.app):
                 self.juju.refresh(unit, self.charm(revision))
 
+    def refuse(self, app, endpoints, *words):
+        """A refresh to a charm with these peer endpoints."""
+        charm = self.directory / endpoints
+        shutil.copytree(str(TESTS / 'recorded/probe'), str(charm))
+        (charm / 'metadata.yaml').write_text(json.dumps({
+            'name': 'probe', 'peers': {name: {'interface': 'x'} for name in endpoints.split(',')}}))
+        for unit in self.juju.units():
+            with pytest.raises(ValueError, match='^{}$'.format(re.escape(' '.join(words)))):
+                self.juju.refresh(unit, charm)
+
     def resolve(self, unit, no_retry=None):
         self.juju.resolve(unit, retry=not no_retry)
 
