@@ -169,7 +169,7 @@ class Model:
 
     def add_relation(self, endpoint):
         if self.major >= 4 and any(each.endpoint == endpoint for each in self.relations.values()):
-            raise NotModelled('two relations of one peer endpoint, an error in Juju 4')
+            raise NotModelled('two relations of one peer endpoint, an error in Juju 4')  # JSRC F7
         id_ = '{}:{}'.format(endpoint, self.relation_count)
         self.relation_count += 1
         self.relations[id_] = Relation(id_)
@@ -297,13 +297,16 @@ class Model:
             # In 4.x its row goes with its scope, and what has no row is not told of (JSRC A3).
             self.leave_scope(unit, relation, told=self.major < 4)
         unit.life, unit.gone = 'dead', True
-        if self.leader == unit.name:  # revoked with the unit (JS 9.3)
+        if self.leader == unit.name:  # revoked with the unit, not before (JS 9.3, JSRC F2)
             self.leader = None
 
     # The next hook.
 
     def next_hook(self, name):
-        """The hook that this unit runs next, or None; the first resolver that has one (JS 1.1)."""
+        """The hook that this unit runs next, or None; the first resolver that has one.
+
+        JS 1.1, JSRC F12.
+        """
         unit = self.unit(name)
         if unit.life == 'dead':
             return None
