@@ -74,9 +74,10 @@ def subject(name):
 
 
 def shown(certificate, *fields):
-    """What openssl prints for these fields of a certificate, a line each."""
-    return openssl('x509', '-noout', *['-' + field for field in fields],
-                   text=certificate)[0].splitlines()
+    """{name: text} of what openssl prints for these fields of a certificate."""
+    lines = openssl('x509', '-noout', '-nameopt', 'RFC2253', *['-' + field for field in fields],
+                    text=certificate)[0].splitlines()
+    return dict(line.split('=', 1) for line in lines)
 
 
 def blocks(chain):
@@ -103,7 +104,11 @@ def request(name):
     if not KEY.exists():
         write(KEY, openssl(*NEW_KEY)[0])
     if not REQUEST.exists():
-        write(REQUEST, openssl('req', '-new', '-key', str(KEY), '-subj', subject(name))[0])
+        with tempfile.TemporaryDirectory() as scratch:
+            config = Path(scratch, 'config')  # or the machine's openssl.cnf has a say
+            write(config, CONFIG.format(names='DNS:' + name))
+            write(REQUEST, openssl('req', '-new', '-key', str(KEY), '-config', str(config),
+                                   '-subj', subject(name))[0])
     return REQUEST.read_text()
 
 
@@ -128,11 +133,11 @@ def standing():
     """By which CA the certificate in use is signed, until when, and which CAs this unit trusts."""
     if not CERTIFICATE.exists():
         return None
-    issuer, end = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
-    trusted = [subject for text in blocks(CA.read_text()) for subject in shown(text, 'subject')]
+    certificate = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
+    trusted = [shown(text, 'subject')['subject'] for text in blocks(CA.read_text())]
     return 'signed by {}, trusts {}, until {}'.format(
-        issuer.split()[-1], ' and '.join(sorted(name.split()[-1] for name in trusted)),
-        end.split('=')[1])
+        certificate['issuer'].split()[-1],
+        ' and '.join(sorted(name.split()[-1] for name in trusted)), certificate['notAfter'])
 
 
 def ends_within(seconds):
@@ -161,11 +166,13 @@ def make_ca(name):
 def objection(csr):
     """Why this CSR should not be signed, or None."""
     try:
-        public_key, verdict = openssl('req', '-noout', '-pubkey', '-verify', text=csr)
-        key = openssl('pkey', '-pubin', '-noout', '-text', text=public_key)[0]
+        printed = openssl('req', '-noout', '-pubkey', '-verify', text=csr)
+        key = openssl('pkey', '-pubin', '-noout', '-text', text=printed[0])[0]
     except Fault as fault:
         return str(fault)[:500] or 'openssl cannot read it'
-    if 'verify OK' not in verdict:  # older versions exit 0 whatever they find
+    # openssl/openssl apps/req.c: 1.1.1 to 3.0, at least, exit with 0 after these words; newer
+    # ones with 1. "verify OK" is on stderr up to 3.4, on stdout since.
+    if 'verify failure' in ''.join(printed):
         return 'it is not signed with its own key'
     bits = re.search(r'\(([0-9]+) bit', key)
     least = 2048 if 'Modulus' in key else 224
@@ -189,8 +196,9 @@ def sign(csr, name, alternative_names, days, ca_certificate, ca_key):
         # Carries the subject; -force_pubkey puts the unit's key in place of the CA's.
         write(files['request'], openssl('req', '-new', '-key', str(files['key']),
                                         '-config', str(files['config']), '-subj', subject(name))[0])
-        return openssl(
+        printed = openssl(
             'x509', '-req', '-in', str(files['request']), '-force_pubkey', str(files['public']),
             '-CA', str(files['ca']), '-CAkey', str(files['key']),
             '-set_serial', str(secrets.randbits(159)), '-days', str(days),
             '-extfile', str(files['config']), '-extensions', 'leaf')[0]
+        return blocks(printed)[0]  # without what it says of the request, wherever it says that
