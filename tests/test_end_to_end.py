@@ -185,8 +185,11 @@ def test_a_weak_key_is_refused_and_the_status_says_why(three, tmp_path):
     request.write_text(openssl('req', '-new', '-newkey', 'rsa:1024', '-nodes', '-keyout',
                                str(tmp_path / 'weak.pem'), '-subj', '/CN=weak'))
     assert renew(three, 'tls-example/1') == party(three, 'tls-example/1').certificate.read_text()
-    assert three.status('tls-example/1') == (
-        'blocked', 'request refused: its key has 1024 bits, fewer than 2048')
+    status, message = three.status('tls-example/1')
+    assert status == 'blocked'
+    refused, standing = message.split('; ')
+    assert refused == 'request refused: its key has 1024 bits, fewer than 2048'
+    assert standing.startswith('signed by ')  # the certificate that it keeps
     three.action('tls-example/0', 'list-certificates')
     table = three.run('tls-example/0').action['results']['certificates'].split('\n')
     assert [re.split(' {2,}', line)[1].split(' ')[0] for line in table] == [
