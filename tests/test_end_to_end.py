@@ -235,22 +235,22 @@ def test_a_unit_without_an_ip_address_keeps_its_certificate(three):
 def rests(juju, unit):
     """No request of the unit follows from config-changed and update-status."""
     before = juju.bag(unit)
-    juju.config_changed(unit)
-    juju.update_status(unit)
-    juju.settle()
+    for event in (juju.config_changed, juju.update_status):
+        event(unit)
+        juju.settle()
     assert juju.bag(unit) == before
 
 
 @pytest.fixture
 def clock(three):
     """clock(unit, seconds): what that unit's hooks have for the time, so much off."""
-    files = []
+    files = set()
 
     def set_to(unit, seconds):
         file = three.unit_directory(unit) / 'charm/reactive/clock.py'
         file.write_text('import time\nright = time.time\n'
                         'time.time = lambda: right() + {}\n'.format(seconds))
-        files.append(file)
+        files.add(file)
 
     yield set_to
     for file in files:
@@ -457,10 +457,10 @@ def test_no_hook_fails_from_install_to_remove(built, tmp_path, led):
         if led:
             juju.elect(unit)
         names = hooks_of(juju, unit) + hooks_of(juju, other)
-        juju.config_changed(unit)
-        juju.update_status(unit)
-        names += hooks_of(juju, unit)
-        assert pki_of(juju, unit, 'certificate.pem').exists() == led
+        for event in (juju.config_changed, juju.update_status):
+            event(unit)
+            names += hooks_of(juju, unit)
+        assert party(juju, unit).certificate.exists() == led
         juju.restart_agent(unit)  # from now on it has relation-broken, too (JSRC A1)
         names += hooks_of(juju, unit)
         juju.remove_unit(unit)
@@ -468,10 +468,6 @@ def test_no_hook_fails_from_install_to_remove(built, tmp_path, led):
             'certificates-relation-departed', 'certificates-relation-broken', 'stop', 'remove']
         assert {'install', 'certificates-relation-created', 'start', 'update-status',
                 'certificates-relation-joined'} <= set(names)
-
-
-def pki_of(juju, unit, name):
-    return juju.unit_directory(unit) / 'charm/pki' / name
 
 
 def test_the_ca_survives_its_first_leader(three):
