@@ -24,8 +24,8 @@ was run against a live controller.
 
 cli.py is a `juju` command on top of it, __main__.py shows what a charm does.
 """
-from .context import CommitFailed
+from .context import CommitFailed, Context
 from .model import Hook, Model, NotModelled
 from .runner import Call, Juju, Run
 
-__all__ = ['Call', 'CommitFailed', 'Hook', 'Juju', 'Model', 'NotModelled', 'Run']
+__all__ = ['Call', 'CommitFailed', 'Context', 'Hook', 'Juju', 'Model', 'NotModelled', 'Run']

@@ -135,7 +135,7 @@ class Model:
         self.unit_count = 0
         self.leader: Optional[str] = None       # who has the lease
         self.believes: Optional[str] = None     # who has lost it and does not know (JSRC A11)
-        self.running: Optional[str] = None      # the unit that is in a hook
+        self.running: Set[str] = set()          # units that are in a hook
         self.leader_settings: Dict[str, str] = {}
         self.leader_settings_version = 0
         self.config: Dict[str, Any] = {}
@@ -230,7 +230,7 @@ class Model:
 
     def resign(self, unit):
         """An agent looks at the lease between hooks only (JSRC A9)."""
-        if self.leader != unit.name and self.running != unit.name:
+        if self.leader != unit.name and unit.name not in self.running:
             unit.led = False
 
     def restart_agent(self, name):
@@ -380,13 +380,13 @@ class Model:
     # What follows from a hook that starts, and from one that is over.
 
     def begin(self, name, hook):
-        self.running = name
+        self.running.add(name)
         if hook.kind not in TASKS:  # any hook swallows the update-status that is due (JSRC B3)
             self.unit(name).due -= {hook.kind, 'update-status'}
 
     def end(self, name):
         """The agent looks again at what it has not seen during the hook (JSRC A9)."""
-        self.running = None
+        self.running.discard(name)
         if self.believes == name:
             self.believes = None
         self.resign(self.unit(name))

@@ -444,8 +444,7 @@ class Juju:
     def next_hook(self, unit):
         return self.model.next_hook(unit)
 
-    def run(self, unit, kill_at=None, fail_at=None, exit=0, fail_commit=False,
-            depose_before_commit=False, on_call=None, interrupted_at=None, again=False):
+    def run(self, unit, **faults):
         """Run the unit's next hook, perhaps with a fault.
 
         kill_at: the process is killed at its n-th call of a hook tool (juju-log not counted),
@@ -457,7 +456,18 @@ class Juju:
         but the agent dies before it notes that and runs the hook again (JSRC A13). on_call:
         {n: callable}, called before the n-th call.
         """
-        hook = self.next_hook(unit)
+        flight = self.fly(unit, **faults)
+        run = next(flight)
+        next(flight, None)
+        return run
+
+    def fly(self, unit, hook=None, exit=0, fail_commit=False, depose_before_commit=False,
+            again=False, **calls):
+        """`run` in two steps, so that hooks of units overlap: yields the Run, and then commits.
+
+        `hook`: that the agent has decided for earlier.
+        """
+        hook, agent = hook or self.next_hook(unit), self.model.unit(unit)
         if hook is None:
             raise ValueError('no hook is due on {}'.format(unit))
         run = Run(unit, hook)
@@ -467,19 +477,20 @@ class Juju:
         file = self.hook_file(unit, hook)
         if hook.kind == 'action' and not file:
             raise ValueError('action "{}" not defined'.format(hook.name))
-        swaps = self.model.unit(unit).upgrade and self.model.unit(unit).failed == hook
+        swaps = agent.upgrade and agent.failed == hook
         self.model.begin(unit, hook)
         try:
             if not file and hook.kind != 'exec':  # counts as done; nothing is flushed (JS 3)
                 run.exit_code, run.committed = 0, True
+                yield run
                 self.model.commit(unit, hook)
-                return run
+                return
             context = Context(self.model, unit, hook)
-            self.execute(run, context, file, Answers(run, context, kill_at, fail_at, on_call,
-                                                     interrupted_at))
+            self.execute(run, context, file, Answers(run, context, **calls))
             self.history[unit] = (*self.history.get(unit, ()), self.unitdata_text(unit))
             run.log, run.exit_code = context.log, run.exit_code or exit
             run.action = context.action if hook.kind in TASKS else None
+            yield run
             if depose_before_commit:
                 self.depose()
             self.conclude(run, context, fail_commit, again)
@@ -487,7 +498,6 @@ class Juju:
             self.model.end(unit)
         if swaps and not run.committed:
             self.deploy(unit)
-        return run
 
     def conclude(self, run, context, fail_commit, again):
         """Commit what the hook wrote, or not, and have the agent go on."""
@@ -502,10 +512,12 @@ class Juju:
             run.error = str(error)
             if run.action:  # JSRC C3
                 run.action['status'] = 'failed'
-                if run.exit_code:
+                if run.exit_code and hook.kind != 'exec':
                     run.action['message'] = 'exit status {}'.format(run.exit_code)
-                elif not run.action['message']:
-                    run.action['message'] = 'committing requested changes failed'
+                else:
+                    run.stderr += ('\n' if run.stderr else '') + run.error + '\n'
+                    run.action['message'] = run.action['message'] \
+                        or 'committing requested changes failed'
             if run.exit_code == -signal.SIGTERM:
                 self.model.requeue(unit, hook)
             else:
