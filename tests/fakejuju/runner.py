@@ -519,16 +519,22 @@ class Juju:
                     run.action['message'] = run.action['message'] \
                         or 'committing requested changes failed'
             if run.exit_code == -signal.SIGTERM:
-                self.model.requeue(unit, hook)
+                self.interrupted(run)
             else:
                 self.model.fail(unit, hook)
             return
         run.committed = True
         if again:
             run.error = 'the agent died before it had noted that'
-            self.model.requeue(unit, hook)
+            self.interrupted(run)
         else:
             self.model.commit(unit, hook)
+
+    def interrupted(self, run):
+        """A hook runs again, an action does not."""
+        if run.action:
+            run.action.update(status='failed', message='action terminated')
+        self.model.requeue(run.unit, run.hook)
 
     def hook_file(self, unit, hook):
         """What the charm has for this hook, or None."""
