@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import peers
+from fakejuju import charm
 from world import ROOT, TESTS
 
 README = (ROOT / 'README.md').read_text()
@@ -83,9 +84,9 @@ def test_the_lines_to_build_and_deploy_do_so(shell, published, tmp_path):
     shell(published + lines, author)
     status = json.loads(shell('juju status --format json', tmp_path))
     assert len(status['applications']['tls-example']['units']) == 4
-    with zipfile.ZipFile(str(author / 'tls-example/tls-example.charm')) as charm:
-        assert charm.read('hooks/relations/tls/peers.py') == (ROOT / 'peers.py').read_bytes()
-        manifest = yaml.safe_load(charm.read('manifest.yaml'))
+    with zipfile.ZipFile(str(author / 'tls-example/tls-example.charm')) as archive:
+        assert archive.read('hooks/relations/tls/peers.py') == (ROOT / 'peers.py').read_bytes()
+        manifest = yaml.safe_load(archive.read('manifest.yaml'))
     assert manifest == yaml.safe_load(code_blocks('yaml')[2])
 
 
@@ -157,14 +158,30 @@ def read(example, name):
     return yaml.safe_load((TESTS / example / name).read_text())
 
 
+@pytest.mark.parametrize('version', ['2.9.23', '3.0.0', '3.6.8', '4.1-beta2'])
 @pytest.mark.parametrize('example', EXAMPLES)
-def test_every_juju_takes_the_metadata_of_the_examples(example):
-    """JSRC F16: beside `assumes` neither series nor min-juju-version, and bases in a manifest."""
-    metadata, charmcraft = read(example, 'metadata.yaml'), read(example, 'charmcraft.yaml')
-    assert not {'series', 'min-juju-version', 'deployment'} & set(metadata)
-    assert re.match('juju >= [0-9]+[.][0-9]+$', *metadata['assumes'])
+def test_each_juju_takes_the_examples(example, version):
+    def text(name):
+        path = TESTS / example / name
+        return path.read_text() if path.exists() else None
+
+    metadata, bases = charm.check(text, version)
+    assert bases == ['ubuntu@22.04']
+    if (example, version) != ('example', '2.9.23'):  # which has no secrets
+        charm.needed(metadata, version)
     base, = read(example, 'manifest.yaml')['bases']
-    assert '{0[name]}@{0[channel]}:{0[architectures][0]}'.format(base) in charmcraft['platforms']
+    assert '{0[name]}@{0[channel]}:{0[architectures][0]}'.format(base) in \
+        read(example, 'charmcraft.yaml')['platforms']
+
+
+@pytest.mark.parametrize('version', ['2.9.23', '3.6.8', '4.1-beta2'])
+def test_each_juju_takes_the_yaml_to_use(version):
+    _, metadata, manifest = code_blocks('yaml')
+    files = {'metadata.yaml': 'name: a\nsummary: b\ndescription: c\n' + metadata,
+             'manifest.yaml': manifest}
+    found, bases = charm.check(files.get, version)
+    charm.needed(found, version)
+    assert bases
 
 
 @pytest.mark.parametrize('example', EXAMPLES)
