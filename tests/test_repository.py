@@ -1,4 +1,5 @@
 """README and repository say what is there."""
+import configparser
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 import peers
+import summary
 from fakejuju import charm
 from world import ROOT, TESTS
 
@@ -106,12 +108,14 @@ def test_the_lines_for_a_controller_build_the_charm_and_leave_nothing_behind(she
     assert sorted(checkout.rglob('*')) == before
 
 
+PYTHONS = '{} --skip-missing-interpreters false -e py38,py39,py310,py312,py313'
+
+
 def test_ci_runs_the_two_commands_word_for_word():
     first, second = code_blocks('')[0].splitlines()
     lines = (ROOT / '.ci/run').read_text().split('\n')
-    assert lines[-7:] == [first, second, second + ' -e py39,py310,py311,py312',
-                          second + ' -e integration', second + ' -e charmcraft',
-                          second + ' -e demo -- --still README.md', '']
+    assert lines[-7:] == [first, second, PYTHONS.format(second), second + ' -e integration',
+                          second + ' -e charmcraft', second + ' -e demo -- --still README.md', '']
 
 
 @pytest.mark.parametrize('flag', [peers.CREATE, peers.SIGN, peers.AVAILABLE])
@@ -217,3 +221,53 @@ def test_the_top_level_holds_what_the_mission_lists():
     names = {path.name for path in ROOT.iterdir()
              if not path.name.startswith('.') and path.name != '__pycache__'}
     assert names == {'interface.yaml', 'peers.py', 'README.md', 'copyright', 'tests', 'tox.ini'}
+
+
+@pytest.fixture(scope='module')
+def tox():
+    """{section of tox.ini: {key: value}}"""
+    ini = configparser.ConfigParser(interpolation=None)
+    ini.read(str(ROOT / 'tox.ini'))
+    return ini
+
+
+def test_each_environment_of_the_default_run_runs_under_any_python(tox):
+    """tox takes the Python that runs it unless a name or `base_python` says otherwise."""
+    names = re.split(r',\s*', tox['tox']['env_list'])
+    assert names[-1] == 'summary' and {'lint', 'named', 'coverage', 'once'} < set(names)
+    assert not re.search('(base_?python|platform)', ''.join(tox['testenv']))
+    for name in names:
+        assert not re.search('[0-9]', name)
+        section = tox['testenv:' + name] if 'testenv:' + name in tox else tox['testenv']
+        assert not re.search('(base_?python|platform)', ' '.join(section))
+
+
+def test_the_default_run_has_all_tests_but_those_with_an_environment_of_their_own(tox):
+    own = {mark for mark in re.findall('^([a-z]+): ', tox['pytest']['markers'], re.MULTILINE)
+           if tox.has_section('testenv:' + mark)}
+    assert own == {'once', 'slow', 'search', 'soak'}
+    assert {each.strip() for each in tox['testenv']['named'].split('and')} == {
+        'not ' + mark for mark in own}
+    assert '{[testenv]named}' in tox['testenv']['commands']
+    assert '-m once ' in tox['testenv:once']['commands']
+
+
+def test_a_run_without_a_test_of_a_promise_proves_nothing(tmp_path):
+    numbers = re.findall(r'^- \*\*P(\d+) ', README, re.MULTILINE)
+    names = ['tests/test_promises.py::test_p{}_x[1]'.format(number) for number in numbers]
+
+    def ends(passed):
+        (tmp_path / 'named').write_text(json.dumps({'said': 'so', 'passed': passed}))
+        lines, proved = summary.summary(tmp_path)
+        assert lines[:-1] == ['named: so', 'once: said']
+        return lines[-1], proved
+
+    (tmp_path / 'once').write_text(json.dumps({'said': 'said', 'passed': ['test_x.py::test_y']}))
+    assert ends([]) == (
+        'NOT proved: no test of {} passed'.format(', '.join('P' + each for each in numbers)), False)
+    assert ends(names[1:]) == ('NOT proved: no test of P1 passed', False)
+    assert ends([name.replace('promises', 'fuzz') for name in names]) == (
+        'NOT proved: no test of test_promises.py passed', False)
+    assert ends(names) == (
+        '{} tests passed, {} of them in test_promises.py; of each promise, P1 to P{}, there were '
+        'some'.format(len(names) + 1, len(names), numbers[-1]), True)
