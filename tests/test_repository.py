@@ -101,9 +101,9 @@ def test_the_lines_for_a_controller_build_the_charm_and_leave_nothing_behind(she
     tox.parent.mkdir(parents=True)
     tox.write_text('#!/bin/sh\necho "$JUJU $* $CHARM"\n')
     tox.chmod(0o755)
-    told, arguments, charm = shell(lines, checkout).splitlines()[-1].rsplit(' ', 2)
+    told, arguments, file = shell(lines, checkout).splitlines()[-1].rsplit(' ', 2)
     assert (told, arguments) == ('real -e', 'integration')
-    assert 'hooks/relations/tls/peers.py' in zipfile.ZipFile(charm).namelist()
+    assert 'hooks/relations/tls/peers.py' in zipfile.ZipFile(file).namelist()
     shutil.rmtree(str(checkout / '.tox'))
     assert sorted(checkout.rglob('*')) == before
 
