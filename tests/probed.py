@@ -81,6 +81,22 @@ class Probed(Juju):
                                                hook.remote_unit]))
 
 
+@pytest.fixture
+def with_peers(probe, tmp_path):
+    """with_peers(*peers): the probe with these peer endpoints."""
+    def charm(*peers):
+        directory = tmp_path / '-'.join(('charm',) + peers)
+        shutil.copytree(str(probe), str(directory))
+        (directory / 'metadata.yaml').write_text('{name: app, peers: {%s}}' % ', '.join(
+            peer + ': {interface: any}' for peer in peers))
+        for peer in peers:
+            for event in EVENTS:
+                shutil.copy(str(probe / 'hooks/install'),
+                            str(directory / 'hooks/{}-relation-{}'.format(peer, event)))
+        return directory
+    return charm
+
+
 @pytest.fixture(scope='module')
 def at_rest(probe, tmp_path_factory):
     """at_rest(units, knobs): a model of them, made once, to copy from."""

@@ -147,8 +147,8 @@ def check_relations(metadata, major):
         for name, relation in metadata.get(role, {}).items():
             if reserved(charm, name):
                 raise failure(
-                    'charm relation reserved name misuse; {} relation "{}" has reserved name'.format(
-                        role.replace('peers', 'peer'), name) if major >= 4 else
+                    'charm relation reserved name misuse; {} relation "{}" has reserved name'
+                    .format(role.replace('peers', 'peer'), name) if major >= 4 else
                     'charm "{}" using a reserved relation name: "{}"'.format(charm, name))
             if role != 'requires' and reserved(charm, relation['interface']):
                 raise failure(

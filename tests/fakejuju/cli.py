@@ -250,8 +250,9 @@ def values(app, settings, of='application'):
         if not given:
             raise usage('expected "key=value", got "{}"'.format(setting))
         if key not in options:
-            raise failure(('invalid application config: ' if version_of_juju() >= '4' else
-                           'parsing settings for {}: '.format(of)) + 'unknown option "{}"'.format(key))
+            before = 'invalid application config: ' if version_of_juju() >= '4' \
+                else 'parsing settings for {}: '.format(of)
+            raise failure('{}unknown option "{}"'.format(before, key))
         result[key] = text
         kind = options[key].get('type', 'string')
         if kind != 'string':
@@ -449,14 +450,16 @@ def resolve(store, arguments):
             raise failure('resolving unit: checking unit "{}" status: unit is not in error state'
                           .format(name) if version_of_juju() >= '4'
                           else 'unit "{}" is not in an error state'.format(name))
-        app.model.resolve(name, retry=not options.get('no-retry'))
+        with store.open(app) as juju:
+            juju.resolve(name, retry=not options.get('no-retry'))
     return ''
 
 
 def reboot(store, arguments):
     """Not Juju's: the machine of a unit starts again (JSRC B6)."""
     app, unit = store.unit(one(arguments, 'a unit'))
-    app.model.reboot(unit)
+    with store.open(app) as juju:
+        juju.reboot(unit)
     return ''
 
 
@@ -495,8 +498,11 @@ def refresh(store, arguments):
         config = values(app, options.get('config', ()), app.name)
         new, app.charm = app.charm, old
         with store.open(app) as juju:
-            for unit in juju.units():
-                juju.refresh(unit, new, force=options.get('force-units', False))
+            try:
+                for unit in juju.units():
+                    juju.refresh(unit, new, force=options.get('force-units', False))
+            except ValueError as error:
+                raise failure(str(error))
     except (ToolError, NotModelled):
         shutil.rmtree(str(Path(old).with_name('{}-{}'.format(app.name, app.revision))))
         app.charm, app.revision = old, revision
@@ -536,8 +542,9 @@ def config(store, arguments):
         changes[name] = defined[name].get('default')
     if any(app.model.config.get(name) != value for name, value in changes.items()):
         app.model.config.update(changes)
-        for unit in app.model.units.values():
-            unit.due.add('config-changed')
+        with store.open(app) as juju:
+            for unit in juju.units():
+                juju.config_changed(unit)
     return ''
 
 
@@ -752,6 +759,8 @@ def main(arguments):
     try:
         code, output = execute(arguments)
     except (ToolError, NotModelled) as error:
+        if str(error).startswith('option provided'):  # Juju may have it
+            error = NotModelled(str(error).split()[-1])
         text = error if isinstance(error, ToolError) else 'fakejuju does not model ' + str(error)
         # Who reads the output as json finds some; that of config is YAML unless told.
         if getattr(error, 'code', 2) == 1 and (arguments[0] == 'config' or 'json' in arguments):
