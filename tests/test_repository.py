@@ -13,9 +13,11 @@ import yaml
 
 import peers
 import summary
+from fakejuju import charm
 from world import ROOT, TESTS
 
 README = (ROOT / 'README.md').read_text()
+EXAMPLES = 'example', 'example-easyrsa'
 CODE_BLOCKS = re.findall(r'^```(\w*)\n(.*?)^```$', README, re.DOTALL | re.MULTILINE)
 
 
@@ -27,7 +29,7 @@ def test_each_code_block_of_the_readme_is_one_that_is_checked():
     """Here, but for the diagram (test_end_to_end.py), the text (`demo.py --still`) and the layer
     that signs later (test_later.py)."""
     assert Counter(language for language, _ in CODE_BLOCKS) == {
-        'python': 2, 'mermaid': 1, 'text': 1, 'yaml': 2, 'json': 1, '': 3}
+        'python': 2, 'mermaid': 1, 'text': 1, 'yaml': 3, 'json': 1, '': 3}
 
 
 def test_the_handlers_on_the_first_screen_are_the_examples_own():
@@ -41,15 +43,12 @@ def test_the_handlers_on_the_first_screen_are_the_examples_own():
 
 @pytest.fixture
 def shell(tmp_path):
-    """shell(lines, directory): what they print, `juju` being fakejuju's and `charm` the build."""
+    """shell(lines, directory): what they print, `juju` being fakejuju's, layer:basic ours."""
     bin = tmp_path / 'bin'
     bin.mkdir()
-    (bin / 'charm').write_text(
-        '#!/bin/sh\nshift\nexec "${CHARM_BUILD:-charm-build}" --hide-metrics'
-        ' --layer-index file:///nonexistent/ "$@"\n')
-    (bin / 'charm').chmod(0o755)
+    (bin / 'charm-build').symlink_to(shutil.which(os.environ.get('CHARM_BUILD', 'charm-build')))
     env = dict(os.environ, CHARM_LAYERS_DIR=str(TESTS / 'layers'), TMPDIR=str(tmp_path),
-               CHARM_BUILD_DIR=str(tmp_path / 'builds'),
+               CHARM_BUILD_DIR=str(tmp_path / 'builds'), CHARM_HIDE_METRICS='1',
                FAKEJUJU=str(tmp_path / 'models'), JUJU_MODEL='readme',
                PATH=os.pathsep.join([str(bin), str(TESTS / 'fakejuju'), os.environ['PATH']]))
 
@@ -63,31 +62,49 @@ def shell(tmp_path):
     return run
 
 
+def copy_of_the_checkout(directory):
+    shutil.copytree(str(ROOT), str(directory), ignore=shutil.ignore_patterns('.*', '__pycache__'))
+    return directory
+
+
+@pytest.fixture
+def published(shell, tmp_path):
+    """The checkout is what git finds at the address of the repository."""
+    (tmp_path / 'gitconfig').write_text('[url "{}"]\ninsteadOf = {}\n'.format(
+        copy_of_the_checkout(tmp_path / 'published'),
+        yaml.safe_load((ROOT / 'interface.yaml').read_text())['repo']))
+    shell('git init --quiet && git add . && git -c user.name=name -c user.email=address '
+          'commit --quiet --message all', tmp_path / 'published')
+    return 'export GIT_CONFIG_GLOBAL={}\n'.format(tmp_path / 'gitconfig')
+
+
 @pytest.mark.once
-def test_the_lines_to_build_and_deploy_do_so(shell, tmp_path):
+def test_the_lines_to_build_and_deploy_do_so(shell, published, tmp_path):
     lines, = [block for block in code_blocks('') if 'juju deploy' in block]
-    shutil.copytree(str(TESTS / 'example'), str(tmp_path / 'layer'))
-    (tmp_path / 'interfaces').mkdir()
-    (tmp_path / 'interfaces/tls').symlink_to(ROOT)
     shell('juju add-model readme', tmp_path)
-    shell(lines, tmp_path / 'layer')
+    author = tmp_path / 'author'
+    author.mkdir()
+    shell(published + lines, author)
     status = json.loads(shell('juju status --format json', tmp_path))
     assert len(status['applications']['tls-example']['units']) == 4
+    with zipfile.ZipFile(str(author / 'tls-example/tls-example.charm')) as archive:
+        assert archive.read('hooks/relations/tls/peers.py') == (ROOT / 'peers.py').read_bytes()
+        manifest = yaml.safe_load(archive.read('manifest.yaml'))
+    assert manifest == yaml.safe_load(code_blocks('yaml')[2])
 
 
 @pytest.mark.once
 def test_the_lines_for_a_controller_build_the_charm_and_leave_nothing_behind(shell, tmp_path):
     lines, = [block for block in code_blocks('') if 'JUJU=real' in block]
-    checkout = tmp_path / 'checkout'
-    shutil.copytree(str(ROOT), str(checkout), ignore=shutil.ignore_patterns('.*', '__pycache__'))
+    checkout = copy_of_the_checkout(tmp_path / 'checkout')
     before = sorted(checkout.rglob('*'))
     tox = checkout / '.tox/start/bin/tox'
     tox.parent.mkdir(parents=True)
     tox.write_text('#!/bin/sh\necho "$JUJU $* $CHARM"\n')
     tox.chmod(0o755)
-    told, arguments, charm = shell(lines, checkout).splitlines()[-1].rsplit(' ', 2)
+    told, arguments, file = shell(lines, checkout).splitlines()[-1].rsplit(' ', 2)
     assert (told, arguments) == ('real -e', 'integration')
-    assert 'hooks/relations/tls/peers.py' in zipfile.ZipFile(charm).namelist()
+    assert 'hooks/relations/tls/peers.py' in zipfile.ZipFile(file).namelist()
     shutil.rmtree(str(checkout / '.tox'))
     assert sorted(checkout.rglob('*')) == before
 
@@ -98,8 +115,8 @@ PYTHONS = '{} --skip-missing-interpreters false -e py38,py39,py310,py312,py313'
 def test_ci_runs_the_two_commands_word_for_word():
     first, second = code_blocks('')[0].splitlines()
     lines = (ROOT / '.ci/run').read_text().split('\n')
-    assert lines[-6:] == [first, second, PYTHONS.format(second),
-                          second + ' -e integration', second + ' -e demo -- --still README.md', '']
+    assert lines[-7:] == [first, second, PYTHONS.format(second), second + ' -e integration',
+                          second + ' -e charmcraft', second + ' -e demo -- --still README.md', '']
 
 
 @pytest.mark.parametrize('flag', [peers.CREATE, peers.SIGN, peers.AVAILABLE])
@@ -158,10 +175,64 @@ def test_a_rule_is_named_where_it_acts_and_in_its_test(number, places, tests):
 
 
 def test_the_yaml_to_use_is_what_the_example_has():
-    layer, metadata = (yaml.safe_load(block) for block in code_blocks('yaml'))
-    example = TESTS / 'example'
-    assert layer['includes'] == yaml.safe_load((example / 'layer.yaml').read_text())['includes']
-    assert metadata['peers'] == yaml.safe_load((example / 'metadata.yaml').read_text())['peers']
+    layer, metadata, manifest = (yaml.safe_load(block) for block in code_blocks('yaml'))
+    for example in EXAMPLES:
+        assert layer['includes'] == read(example, 'layer.yaml')['includes']
+        assert metadata['peers'] == read(example, 'metadata.yaml')['peers']
+        assert manifest == read(example, 'manifest.yaml')
+    assert metadata['assumes'] == read('example-easyrsa', 'metadata.yaml')['assumes']
+
+
+def read(example, name):
+    return yaml.safe_load((TESTS / example / name).read_text())
+
+
+@pytest.mark.parametrize('version', ['2.9.23', '3.0.0', '3.6.8', '4.1-beta2'])
+@pytest.mark.parametrize('example', EXAMPLES)
+def test_each_juju_takes_the_examples(example, version):
+    def text(name):
+        path = TESTS / example / name
+        return path.read_text() if path.exists() else None
+
+    metadata, bases = charm.check(text, version)
+    assert bases == ['ubuntu@22.04']
+    if (example, version) != ('example', '2.9.23'):  # which has no secrets
+        charm.needed(metadata, version)
+    base, = read(example, 'manifest.yaml')['bases']
+    assert '{0[name]}@{0[channel]}:{0[architectures][0]}'.format(base) in \
+        read(example, 'charmcraft.yaml')['platforms']
+
+
+@pytest.mark.parametrize('version', ['2.9.23', '3.6.8', '4.1-beta2'])
+def test_each_juju_takes_the_yaml_to_use(version):
+    _, metadata, manifest = code_blocks('yaml')
+    files = {'metadata.yaml': 'name: a\nsummary: b\ndescription: c\n' + metadata,
+             'manifest.yaml': manifest}
+    found, bases = charm.check(files.get, version)
+    charm.needed(found, version)
+    assert bases
+
+
+@pytest.mark.parametrize('example', EXAMPLES)
+def test_charmcraft_builds_for_the_bases_of_a_reactive_charm(example):
+    """`tox -e charmcraft` does so for real; its reactive plugin refuses what is after 24.04."""
+    charmcraft = read(example, 'charmcraft.yaml')
+    assert charmcraft['type'] == 'charm'
+    assert list(charmcraft['platforms']) == ['ubuntu@22.04:amd64', 'ubuntu@24.04:amd64']
+    (name, part), = charmcraft['parts'].items()
+    assert part == {
+        'plugin': 'reactive', 'source': '.', 'build-snaps': ['charm'],
+        'reactive-charm-build-arguments': ['--binary-wheels'],
+        'build-environment': [{'CHARM_INTERFACES_DIR': '$CRAFT_PROJECT_DIR/interfaces'}]}
+    assert {'charmcraft.yaml', 'interfaces'} <= set(read(example, 'layer.yaml')['exclude'])
+
+
+def test_actions_allow_no_parameters_on_any_juju_and_say_what_they_return():
+    actions = read('example', 'actions.yaml')
+    assert set(actions) == {path.name for path in (TESTS / 'example/actions').iterdir()}
+    for action in actions.values():
+        assert action['additionalProperties'] is False
+        assert 'Returns' in action['description']
 
 
 def test_the_entry_for_the_layer_index_agrees_with_interface_yaml():
