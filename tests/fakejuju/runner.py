@@ -52,7 +52,7 @@ class Run:
         self.stdout = ''
         self.stderr = ''
         self.changes = {}        # owner of a bag -> {key: (old, new)}
-        self.action = None       # of an action: results, status, message, log
+        self.action: Any = None  # of an action: results, status, message, log
 
     def task(self):
         """What Juju tells of an action or of `juju exec` that is over (JSRC C)."""
