@@ -18,8 +18,8 @@ ACTION = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
 def load(text, of):
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise NotModelled("Go's words for what is wrong in {}: {}".format(of, error))
+    except yaml.YAMLError:
+        raise NotModelled("Go's words for what is wrong in {}".format(of))
 
 
 def go(value):

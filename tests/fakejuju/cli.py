@@ -336,9 +336,9 @@ def deploy(store, arguments):
     try:
         metadata, bases = store.bring(app, path)
     except zipfile.BadZipFile:
-        raise failure('invalid charm or bundle provided at "{}"'.format(path))
+        raise failure('invalid charm or bundle provided at "{}"'.format(positional[0]))
     except ToolError as error:
-        raise failure('attempting to deploy "{}": {}'.format(path, error))
+        raise failure('attempting to deploy "{}": {}'.format(positional[0], error))
     unpacked = Path(app.charm)
     try:
         name = positional[1] if positional[1:] else metadata['name']
@@ -588,7 +588,7 @@ def receiver(store, name):
 
 def nothing_scheduled(store, error):
     store.tasks += 1
-    print('Operation {} failed to schedule any tasks:\\n{}'.format(store.tasks, error),
+    print('Operation {} failed to schedule any tasks:\n{}'.format(store.tasks, error),
           file=sys.stderr)
     return ''
 
@@ -648,7 +648,7 @@ def run(store, arguments):
                   if 'default' in each}
         params.update(given)
         task = store.task(unit, lambda juju, unit: juju.action(unit, name, **params)).task()
-    print('Running operation {} with 1 task\\n  - task {} on unit-{}\\n\\nWaiting for task {}...'
+    print('Running operation {} with 1 task\n  - task {} on unit-{}\n\nWaiting for task {}...'
           .format(store.tasks - 1, store.tasks, unit.replace('/', '-'), store.tasks),
           file=sys.stderr)
     now = time.gmtime()
@@ -671,7 +671,7 @@ def exec_(store, arguments):
         raise usage('You must specify a target, either through --all, --machine, --application or '
                     '--unit')
     if not (UNIT_NAME.match(name) or name.endswith('/leader')):
-        raise usage('The following exec targets are not valid:\\n  "{}" is not a valid unit name'
+        raise usage('The following exec targets are not valid:\n  "{}" is not a valid unit name'
                     .format(name))
     # Several arguments are one command, quoted where a shell would take them apart.
     command = positional[0] if len(positional) == 1 else ' '.join(map(shlex.quote, positional))
@@ -687,8 +687,8 @@ def report(store, unit, task):
     """A task's result; exit code 1 if its process had another than 0."""
     code = task.get('results', {}).get('return-code', 0)
     if code:
-        print('ERROR the following task failed:\\n - id "{}" with return code {}\\n\\n'
-              "use 'juju show-task' to inspect the failure\\n".format(store.tasks, code),
+        print('ERROR the following task failed:\n - id "{}" with return code {}\n\n'
+              "use 'juju show-task' to inspect the failure\n".format(store.tasks, code),
               file=sys.stderr)
     return int(bool(code)), go_json({unit: dict(task, id=str(store.tasks), unit=unit)})[:-1]
 
