@@ -299,7 +299,7 @@ class Juju:
     def config_changed(self, unit):
         """What `juju config` does: on an idle unit of Juju 4 config-changed runs twice (F6)."""
         agent = self.model.unit(unit)
-        agent.config_again = self.model.config_twice and self.next_hook(unit) is None
+        agent.config_again |= self.model.config_twice and self.next_hook(unit) is None
         agent.due.add('config-changed')
 
     def change_address(self, unit, address):
