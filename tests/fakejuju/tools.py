@@ -539,7 +539,8 @@ def show_numbers(value, options):
     """Numbers come from the controller in JSON, and so as Go's float64, which has no int."""
     def number(text):
         return int(float(text)) if float(text).is_integer() else float(text)
-    how: Dict[str, Any] = {'parse_float': number} if options.get('format') == 'json' else {'parse_int': float}
+    how: Dict[str, Any] = {'parse_float': number} if options.get('format') == 'json' \
+        else {'parse_int': float}
     return show(json.loads(json.dumps(value), **how), options)
 
 
