@@ -52,7 +52,7 @@ class Run:
         self.stdout = ''
         self.stderr = ''
         self.changes = {}        # owner of a bag -> {key: (old, new)}
-        self.action = None       # of an action: results, status, message, log
+        self.action: Any = None  # of an action: results, status, message, log
 
     def task(self):
         """What Juju tells of an action or of `juju exec` that is over (JSRC C)."""
@@ -518,7 +518,7 @@ class Juju:
             self.deploy(unit)
 
     def set_status(self, unit, hook, statuses):
-        """Juju's own, around some hooks; install and start leave that of the charm (JSRC D)."""
+        """Juju's own, around some hooks; install and start leave that of the charm (JSRC D19)."""
         agent = self.model.unit(unit)
         if hook.kind in statuses and not (agent.status_set and hook.kind in ('install', 'start')):
             agent.status = statuses[hook.kind]
