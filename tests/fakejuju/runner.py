@@ -520,7 +520,7 @@ class Juju:
             self.deploy(unit)
 
     def set_status(self, unit, hook, statuses):
-        """Juju's own, around some hooks; install and start leave that of the charm (JSRC D)."""
+        """Juju's own, around some hooks; install and start leave that of the charm (JSRC D19)."""
         agent = self.model.unit(unit)
         if hook.kind in statuses and not (agent.status_set and hook.kind in ('install', 'start')):
             agent.status = statuses[hook.kind]
