@@ -331,13 +331,15 @@ class Juju:
 
     def restart_agent(self, unit):
         self.model.restart_agent(unit)
+        agent = self.model.unit(unit)
+        if agent.failed and agent.upgrade:  # as in `refresh`, where a retry fails
+            self.deploy(unit)
 
     def reboot(self, unit):
         """Of the machine: the agent restarts, and start runs again (JSRC B6)."""
-        agent = self.model.unit(unit)
-        self.model.restart_agent(unit)
-        if agent.started:
-            agent.due.add('start')
+        self.restart_agent(unit)
+        if self.model.unit(unit).started:
+            self.model.unit(unit).due.add('start')
 
     def resolve(self, unit, retry=True):
         """`juju resolve`; a retry is what the unit runs next anyway (JSRC F5)."""
