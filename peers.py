@@ -42,10 +42,8 @@ controllers are restored: so nothing that a record believes goes unchecked for e
 look only at what they tell of; a full look, in `update-status` at the latest, believes nothing.
 """
 import hashlib
-import json
 import os
 import re
-import uuid
 from contextlib import contextmanager
 from subprocess import CalledProcessError
 from typing import Dict, List, Mapping, Optional, Sequence, Set
@@ -53,24 +51,20 @@ from typing import Dict, List, Mapping, Optional, Sequence, Set
 from charmhelpers.core import hookenv, unitdata
 from charms.reactive import RelationBase, clear_flag, is_flag_set, set_flag
 
-INTERFACE = 'tls'
-
 CREATE = 'create certificate signing request'
 SIGN = 'sign certificate signing request'
 AVAILABLE = 'signed certificate available'
 
-CSR = 'csr'
-CSR_NUMBER = 'csr_number'
-ANSWER = '{}_signed_certificate'  # in the application bag, and in unitdata
-REFUSAL = '{}_refusal'
-ANSWER_ID = '{}_csr_id'
+CSR, CSR_NUMBER = 'csr', 'csr_number'
+# In the application bag; the first in unitdata, too.
+ANSWER, REFUSAL, ANSWER_ID = '{}_signed_certificate', '{}_refusal', '{}_csr_id'
 
-SERVER_CERTIFICATE = 'tls.server.certificate'  # unitdata: the key the original README reads
+SERVER_CERT = 'tls.server.certificate'  # unitdata: the key the original README reads
 RECORD = 'interface.tls'  # unitdata: all that this interface remembers, see `_recall`
 TAKEN = {'taken': True}
 
-MAX_BYTES = 64 * 1024  # of one request or answer, what peers send included
-MAX_REASON = 1024  # bytes of a refusal
+# Bytes of one request or answer, what peers send included, and of a refusal.
+MAX_BYTES, MAX_REASON = 64 * 1024, 1024
 BASE64 = '(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?\\Z'
 REQUEST_LABELS = ('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')
 CERTIFICATE_LABELS = ('CERTIFICATE',)
@@ -92,12 +86,11 @@ def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
     Text around the blocks and several blocks are legal; a block is what the openssl command
     reads (RFC 7468 is wider). Without labels: as a reason.
     """
-    try:
-        size, most = len(text.encode()), MAX_BYTES if labels else MAX_REASON
-    except UnicodeEncodeError:
+    encoded, most = text.encode('utf-8', 'replace'), MAX_BYTES if labels else MAX_REASON
+    if len(encoded) > most:
+        return 'it has {} bytes, more than {}'.format(len(encoded), most)
+    if encoded.decode() != text:
         return 'it is not encodable as UTF-8'
-    if size > most:
-        return 'it has {} bytes, more than {}'.format(size, most)
     if 'PRIVATE KEY-----' in text:
         return 'it holds a private key, and everybody in the model can read relation data'
     if not labels:
@@ -137,7 +130,7 @@ def answered_number(bag: Mapping[str, Optional[str]], unit: str) -> int:
     return number_in(match.group(1), ANSWER_DIGITS) if match else 0
 
 
-def waits(request_id: str, bag: Mapping[str, Optional[str]], unit: str) -> bool:
+def waits(unit: str, request_id: str, bag: Mapping[str, Optional[str]]) -> bool:
     """Whether that request of that unit still needs an answer beside the one that stands there."""
     return bag.get(ANSWER_ID.format(unit)) != request_id \
         and answered_number(bag, unit) <= int(request_id.split('-')[0])
@@ -145,7 +138,7 @@ def waits(request_id: str, bag: Mapping[str, Optional[str]], unit: str) -> bool:
 
 def digest_of(bag: Mapping[str, Optional[str]], unit: str) -> str:
     """Of the whole answer that stands there for that unit."""
-    return hashlib.sha256(json.dumps(answer_in(bag, unit)).encode()).hexdigest()
+    return hashlib.sha256(repr(answer_in(bag, unit)).encode()).hexdigest()
 
 
 def units_in(bag: Mapping[str, Optional[str]], application: str) -> Set[str]:
@@ -181,8 +174,7 @@ class TlsPeers(RelationBase):
     def __init__(self, relation_name, conversations=None):
         # Not the base class's: without conversations that joins one from whatever hook is
         # running, another relation's included. None is needed here, every call names its unit.
-        self._relation_name = relation_name
-        self._conversations = []
+        self._relation_name, self._conversations = relation_name, []
 
     # For every unit.
 
@@ -232,8 +224,8 @@ class TlsPeers(RelationBase):
         `update-status` and `config-changed`: another CSR is asked for. The leader's `reissue`,
         or a certificate after all, lifts the refusal.
         """
-        _start()
-        return (self._recall()['outcome'] or {}).get('refused')
+        with self._record() as me:
+            return (me['outcome'] or {}).get('refused')
 
     # For the leader.
 
@@ -246,11 +238,10 @@ class TlsPeers(RelationBase):
         """
         with self._record() as me:
             answers = self._lead(me)
-            self._write(me, self._judge(me, dict(self._due(me)), answers))
+            self._survey(me, dict(self._due(me)))
             requests = {unit: self._request_of(me, unit)[1] for unit, _ in sorted(self._due(me))}
             for unit in requests:
-                me['handed_out'][unit] = {'id': me['waiting'][unit],
-                                          'digests': [digest_of(answers, unit)]}
+                me['handed_out'][unit] = [me['waiting'][unit], digest_of(answers, unit)]
         return requests
 
     def set_cert(self, unit_name: str, certificate: str, csr: Optional[str] = None) -> None:
@@ -270,9 +261,7 @@ class TlsPeers(RelationBase):
         never handed out a request of `unit_name`, or if `certificate` is longer than 64 KiB, has
         no sound PEM block CERTIFICATE or holds a private key. Then nothing has changed.
         """
-        _require('unit name', unit_name)
-        _require('certificate for {:.80}'.format(unit_name), certificate, CERTIFICATE_LABELS)
-        self._answer('certificate', unit_name, csr, [certificate, None])
+        self._answer('certificate', unit_name, csr, certificate, CERTIFICATE_LABELS)
 
     def refuse_csr(self, unit_name: str, reason: str, csr: Optional[str] = None) -> None:
         """Answer with a no; which request, when not and what raises: as with `set_cert`.
@@ -284,9 +273,7 @@ class TlsPeers(RelationBase):
 
         ValueError for a `reason` that is empty, longer than 1 kB or holds a private key.
         """
-        _require('unit name', unit_name)
-        _require('refusal for {:.80}'.format(unit_name), reason, ())
-        self._answer('refusal', unit_name, csr, [None, reason])
+        self._answer('refusal', unit_name, csr, reason, ())
 
     def reissue(self, unit_name: Optional[str] = None) -> None:
         """Have the answered request of one unit, or of every unit, wait again; refused ones too.
@@ -309,7 +296,7 @@ class TlsPeers(RelationBase):
                      if unit_name in (None, unit) and answers.get(ANSWER_ID.format(unit))}
             if unit_name is not None and not units:
                 raise ValueError('reissue for {!r:.80}: no answer to that unit'.format(unit_name))
-            again = dict.fromkeys(map(ANSWER_ID.format, units), 'reissue-' + uuid.uuid4().hex)
+            again = dict.fromkeys(map(ANSWER_ID.format, units), 'reissue-' + os.urandom(16).hex())
             if not self._write(me, dict(again, **dict.fromkeys(map(REFUSAL.format, units)))):
                 raise ValueError('reissue: this unit lost the leadership, or cannot write')
             self._survey(me)
@@ -327,48 +314,50 @@ class TlsPeers(RelationBase):
         action or a decision; it reads the bag of every member, and what it finds waiting is from
         then on in `get_csr_map()`.
         """
-        requests = {}
         with self._record() as me:
-            for unit in sorted(self._survey(me)):
+            members, answers, requests = self._survey(me), self._application_bag(me), {}
+            for unit in sorted(members):
                 request_id, csr = self._request_of(me, unit)
-                answers = self._application_bag(me)
                 certificate, reason, answer_id = answer_in(answers, unit)
-                state = ('none' if not request_id else 'waiting' if waits(request_id, answers, unit)
+                state = ('none' if not request_id else 'waiting' if waits(unit, request_id, answers)
                          else 'refused' if reason and not certificate else 'answered')
                 requests[unit] = dict(state=state, csr=csr, csr_id=request_id,
                                       answer_id=answer_id, certificate=certificate, reason=reason)
-        return requests
+            return requests
 
-    def _answer(self, what, unit, csr, answer):
+    def _answer(self, what, unit, csr, text, labels):
         """Publish a certificate or a refusal, if the request that it is for can be answered."""
+        _require('unit name', unit)
         _require('CSR', '' if csr is None else csr)
+        _require('{} for {:.80}'.format(what, unit), text, labels)
         with self._record() as me:
-            order = me['handed_out'].get(unit, {'id': None, 'digests': []})
-            if csr is None and not order['id']:
+            ordered, *digests = me['handed_out'].get(unit, [None])
+            if csr is None and not ordered:
                 raise ValueError('{} for {!r:.80}: get_csr_map() never handed out a request of it'
                                  .format(what, unit))
-            answers, obstacle = self._lead(me), self._obstacle(me, unit, csr, order)
+            obstacle, answers = self._obstacle(me, unit, csr, ordered, digests), self._lead(me)
+            if not obstacle:
+                answer = (text if labels else None, None if labels else text)
+                new = dict(zip(keys_of(unit), answer + self._request_of(me, unit)[:1]))
+                known = digests[-2:] + [digest_of(bag, unit) for bag in (answers, new)]
+                me['handed_out'][unit] = [ordered] + known
+                obstacle = not self._write(me, new) and 'this unit lost the leadership or Juju'
             if obstacle:
                 _log('{} for {} not published: {}'.format(what, unit, obstacle))
-                return
-            new = dict(zip(keys_of(unit), answer + [self._request_of(me, unit)[0]]))
-            digests = order['digests'] + [digest_of(bag, unit) for bag in (answers, new)]
-            if self._write(me, new):
-                me['handed_out'][unit] = {'id': order['id'], 'digests': digests[-4:]}
 
-    def _obstacle(self, me, unit, csr, order):
-        """Why the request of that order, or the one for `csr`, cannot be answered now, or None."""
+    def _obstacle(self, me, unit, csr, ordered, digests):
+        """Why the request `ordered`, or the one for `csr`, cannot be answered now, or None."""
         answers = self._lead(me)
         request_id, current = self._request_of(me, unit)
         return ('this unit does not lead' if answers is None
                 else 'the unit has left'
                 if unit not in me['waiting'] and unit not in self._members(me)[0]
                 else 'the unit has asked anew'
-                if (request_id != order['id'] if csr is None else csr != current)
+                if (request_id != ordered if csr is None else csr != current)
                 # Compare and swap: by ids alone another leader's answer would be replaced, or one
                 # of before a `reissue`. What was never handed out may be answered while it waits.
-                else None if digest_of(answers, unit) in order['digests']
-                or request_id != order['id'] and waits(request_id, answers, unit)
+                else None if digest_of(answers, unit) in digests
+                or request_id != ordered and waits(unit, request_id, answers)
                 else 'another answer stands there than when it was handed out or answered here')
 
     # The look around at the start of every hook.
@@ -386,10 +375,16 @@ class TlsPeers(RelationBase):
         if event == 'created' or (first or hook in FULL_LOOK) and not _is_early():
             self._look_at_all(me, asks=first or event != 'created')
         elif me['waiting']:
-            self._look_at_waiting(me)
+            self._take(me)  # Juju need not tell a leader of its own write
+            me['waiting'] = dict(self._due(me))
+            if me['waiting']:
+                self._lead(me)
         if event in ('changed', 'departed', 'broken'):
             getattr(self, 'on_' + event)(me, unit)
-        self._set_flags(me)
+        refused = 'refused' in (me['outcome'] or {}) and (hook in ASK_AGAIN or is_flag_set(CREATE))
+        self._flag(CREATE, me['relation'] and (refused or not me['csr']))
+        self._flag(SIGN, me['waiting'])
+        self._flag(AVAILABLE, me['outcome'] == TAKEN and is_flag_set(AVAILABLE))
         unitdata.kv().set(RECORD, me)
 
     def _told(self, me):
@@ -414,8 +409,8 @@ class TlsPeers(RelationBase):
         """
         if not unit:
             self._take(me)
-        elif me['leads'] and self._lead(me) is not None:
-            self._write(me, self._judge(me, [unit], self._application_bag(me)))
+        elif me['leads']:
+            self._survey(me, {unit})
 
     def on_departed(self, me, unit):
         """Forget `unit`; its answer goes if it is the leaver: who leaves departs from each peer."""
@@ -427,14 +422,6 @@ class TlsPeers(RelationBase):
     def on_broken(self, me, unit):
         """There is no relation any more; every method works on."""
         me.update(relation=None, waiting={})
-
-    def _look_at_waiting(self, me):
-        """A leader with requests that wait: which have their answer in the bag now?"""
-        if hookenv.local_unit() in me['waiting']:  # Juju need not tell it of its own write
-            self._take(me)
-        me['waiting'] = dict(self._due(me))
-        if me['waiting']:
-            self._lead(me)
 
     def _look_at_all(self, me, asks):
         """Believe nothing but the bags; `asks` for the relation and who leads, too."""
@@ -449,11 +436,9 @@ class TlsPeers(RelationBase):
 
     def _find_relation(self, me):
         """Settle on the newest relation id that Juju lists."""
-        ids = None if _is_early() else _read('relation-ids', hookenv.relation_ids,
-                                             self.relation_name)
+        ids = None if _is_early() else _read(hookenv.relation_ids, self.relation_name)
         newest = self._newest([me['relation']] if ids is None else ids)
-        if newest != me['relation']:
-            me.update(relation=newest, waiting={})
+        me.update(relation=newest, waiting=me['waiting'] if newest == me['relation'] else {})
 
     def _newest(self, ids):
         """Of these relation ids; those of an endpoint that a refresh has renamed do not count."""
@@ -496,65 +481,60 @@ class TlsPeers(RelationBase):
         elif fault:  # not by set_cert: whoever leads can write there by other means
             _log('certificate not taken: ' + fault)
         elif me['outcome'] != TAKEN or certificate != self.get_signed_cert():
-            unitdata.kv().update({ANSWER.format(unit): certificate,
-                                  SERVER_CERTIFICATE: certificate})
+            unitdata.kv().update({ANSWER.format(unit): certificate, SERVER_CERT: certificate})
             me['outcome'] = TAKEN
             self._flag(AVAILABLE, True)
 
-    def _survey(self, me):
-        """A leader judges every member's request afresh; the members, none if it does not lead."""
-        answers = self._lead(me)
+    def _survey(self, me, units=None):
+        """A leader judges afresh whose requests wait: every member's, or of these `units`.
+
+        It refuses what is malformed, and deletes the answers to units that are gone. Back come
+        the units; none if this unit does not lead.
+        """
+        answers, settings = self._lead(me), {}
         if answers is None:
             return set()
-        members, expected = self._members(me)
-        me['waiting'] = {}
-        settings = self._judge(me, sorted(members), answers)
-        for unit in units_in(answers, hookenv.application_name()) - expected if expected else ():
-            settings.update(dict.fromkeys(keys_of(unit)))
-        return members if self._write(me, settings) else set()
-
-    def _judge(self, me, units, answers):
-        """Note whose requests wait; settings that refuse what is malformed."""
-        settings = {}
+        if units is None:
+            me['waiting'] = {}
+            units, expected = self._members(me)
+            gone = units_in(answers, hookenv.application_name()) - expected if expected else ()
+            settings.update((key, None) for unit in gone for key in keys_of(unit))
         for unit in units:
             request_id, csr = self._request_of(me, unit)
             me['waiting'].pop(unit, None)
-            if request_id and waits(request_id, answers, unit):
+            if request_id and waits(unit, request_id, answers):
                 fault = fault_in(csr, REQUEST_LABELS)
-                if not fault:
-                    me['waiting'][unit] = request_id
-                else:
+                if fault:
                     _log('request of {} is refused: {}'.format(unit, fault))
                     settings.update(zip(keys_of(unit), (None, fault, request_id)))
-        return settings
+                else:
+                    me['waiting'][unit] = request_id
+        return units if self._write(me, settings) else set()
 
     def _due(self, me):
         """(unit, id) of what waits by the application bag, this hook's own writes in it."""
-        answers = self._application_bag(me) if me['waiting'] else None
-        return set() if answers is None else {
-            each for each in me['waiting'].items() if waits(each[1], answers, each[0])}
+        bag = self._application_bag(me) if me['waiting'] else None
+        return {each for each in me['waiting'].items() if bag is not None and waits(*each, bag)}
 
     # Relation data. The record's relation id is always passed: the hook may be another's.
 
     def _bag(self, me, unit):
         """A unit's bag; an unreadable one is empty."""
-        return me['relation'] and _read('bag of ' + unit, hookenv.relation_get, unit=unit,
-                                        rid=me['relation']) or {}
+        return me['relation'] and _read(hookenv.relation_get, unit=unit, rid=me['relation']) or {}
 
     def _application_bag(self, me):
         """With this hook's own writes in it; None if it cannot be read."""
-        return me['relation'] and _read('application bag', hookenv.relation_get,
-                                        rid=me['relation'], app=hookenv.application_name())
+        return me['relation'] and _read(hookenv.relation_get, rid=me['relation'],
+                                        app=hookenv.application_name())
 
     def _lead(self, me):
         """The application bag, if this unit leads; else None, and nothing waits here.
 
         In Juju 4 a leader that has lost the lease cannot read it (JSRC A11).
         """
-        me['leads'] = bool(_read('is-leader', _is_leader))
+        me['leads'] = bool(_read(_is_leader))
         answers = self._application_bag(me) if me['leads'] else None
-        if answers is None:
-            me['waiting'] = {}
+        me['waiting'] = {} if answers is None else me['waiting']
         return answers
 
     def _members(self, me):
@@ -565,9 +545,8 @@ class TlsPeers(RelationBase):
         does not list this very unit.
         """
         local = hookenv.local_unit()
-        listed = _read('relation-list', hookenv.related_units, me['relation']) or []
-        expected = set((_read('goal-state', hookenv.goal_state) or {}).get('units') or ())
-        members = {local}.union(listed)
+        members = {local}.union(_read(hookenv.related_units, me['relation']) or ())
+        expected = set((_read(hookenv.goal_state) or {}).get('units') or ())
         return (members & expected, expected) if local in expected else (members, set())
 
     def _request_of(self, me, unit):
@@ -589,7 +568,7 @@ class TlsPeers(RelationBase):
                 hookenv.relation_set(me['relation'], settings, app=app)
         except CalledProcessError as error:
             _log('{} not written: {}'.format('application bag' if app else 'request', error))
-            hookenv.flush('_is_leader')
+            hookenv.flush('is_leader')
             self._lead(me)
             return False
         if app and settings:  # charmhelpers goes on showing this dict; None is as good as deleted
@@ -609,9 +588,8 @@ class TlsPeers(RelationBase):
         me = self._recall()
         before = self._due(me)
         yield me
-        due = self._due(me)
-        if not due or due - before:
-            self._flag(SIGN, bool(due))
+        if not self._due(me) or self._due(me) - before:
+            self._flag(SIGN, self._due(me))
         unitdata.kv().set(RECORD, me)
 
     def _recall(self):
@@ -623,22 +601,14 @@ class TlsPeers(RelationBase):
         outcome     of that: none yet, TAKEN, or {'refused': reason}
         leads       last answer of is-leader
         waiting     on a leader: unit -> id of its request that was not seen answered
-        handed_out  unit -> {'id': of what get_csr_map gave, 'digests': of the answers that stood
-                    there then, and were written here since (their commit may have failed)}
+        handed_out  unit -> [id of what get_csr_map gave, and digests: of the answer that stood
+                    there then, and of those written here since (their commit may have failed)]
         context     JUJU_CONTEXT_ID of the last look; None before the first hook of this code
         """
         new = {'relation': None, 'csr': None, 'number': 0, 'outcome': None, 'leads': False,
                'waiting': {}, 'handed_out': {}, 'context': None}
         me = unitdata.kv().get(RECORD)
         return me if isinstance(me, dict) and set(me) == set(new) else new
-
-    def _set_flags(self, me):
-        """After a look."""
-        refused = 'refused' in (me['outcome'] or {}) and (
-            hookenv.hook_name() in ASK_AGAIN or is_flag_set(CREATE))
-        self._flag(CREATE, bool(me['relation'] and (not me['csr'] or refused)))
-        self._flag(SIGN, bool(me['waiting']))
-        self._flag(AVAILABLE, me['outcome'] == TAKEN and is_flag_set(AVAILABLE))
 
     def _flag(self, flag, on):
         if on:
@@ -654,20 +624,19 @@ def _is_early():
     return hookenv.hook_name() == 'install' or hookenv.hook_name().endswith('-storage-attached')
 
 
-@hookenv.cached
-def _is_leader():
-    return hookenv.is_leader()
+# Within a hook it may become false, never true again: a write fails then.
+_is_leader = hookenv.cached(hookenv.is_leader)
 
 
-def _read(what, read, *arguments, **named):
+def _read(tool, *arguments, **named):
     """What a hook tool says, or None and a line in the log: no read that fails fails a hook.
 
     A hook that fails would block the `update-status` that heals.
     """
     try:
-        return read(*arguments, **named)
+        return tool(*arguments, **named)
     except (CalledProcessError, NotImplementedError, ValueError) as error:
-        _log('{} cannot be read: {}'.format(what, error))
+        _log('{} of {} failed: {}'.format(tool.__name__, named or arguments, error))
         return None
 
 
@@ -687,10 +656,9 @@ def _log(message):
 def _start():
     """At the start of each hook, before any handler: @hook on a method gets no object outside
     relation hooks, and runs in no defined order."""
-    endpoints = hookenv.role_and_interface_to_relations('peers', INTERFACE)
+    endpoints = hookenv.role_and_interface_to_relations('peers', 'tls')
     if len(endpoints) > 1:
-        raise ValueError('interface:tls serves one endpoint of a charm, metadata.yaml has ' +
-                         ' and '.join(endpoints))
+        raise ValueError('interface:tls: one endpoint of it, not ' + ' and '.join(endpoints))
     for endpoint in endpoints:
         TlsPeers(endpoint).look()
 

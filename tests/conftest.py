@@ -14,7 +14,14 @@ except (OSError, RuntimeError):
 pytest.register_assert_rewrite('world')
 
 # noqa: the lines above have made it importable.
+import summary  # noqa: E402
+from needs import missing  # noqa: E402
 from world import METADATA, World, assemble  # noqa: E402
+
+
+def pytest_configure(config):
+    if missing():
+        pytest.exit(missing(), returncode=1)
 
 
 def pytest_report_header():
@@ -35,11 +42,17 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What the searches covered."""
-    for report in terminalreporter.getreports('passed'):
+    """What the searches covered; and a record for summary.py."""
+    passed = [report for report in terminalreporter.getreports('passed') if report.when == 'call']
+    for report in passed:
         for name, value in report.user_properties:
-            if name == 'search' and report.when == 'call':
+            if name == 'search':
                 terminalreporter.line(value)
+    counts = {name: len(terminalreporter.getreports(name))
+              for name in ('failed', 'error', 'skipped')}
+    summary.record(', '.join(['{} passed'.format(len(passed))] + [
+        '{} {}'.format(count, name) for name, count in counts.items() if count]),
+        [report.nodeid for report in passed])
 
 
 @pytest.fixture(scope='session')

@@ -18,8 +18,8 @@ ACTION = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
 def load(text, of):
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise NotModelled("Go's words for what is wrong in {}: {}".format(of, error))
+    except yaml.YAMLError:
+        raise NotModelled("Go's words for what is wrong in {}".format(of))
 
 
 def go(value):
@@ -147,8 +147,8 @@ def check_relations(metadata, major):
         for name, relation in metadata.get(role, {}).items():
             if reserved(charm, name):
                 raise failure(
-                    'charm relation reserved name misuse; {} relation "{}" has reserved name'.format(
-                        role.replace('peers', 'peer'), name) if major >= 4 else
+                    'charm relation reserved name misuse; {} relation "{}" has reserved name'
+                    .format(role.replace('peers', 'peer'), name) if major >= 4 else
                     'charm "{}" using a reserved relation name: "{}"'.format(charm, name))
             if role != 'requires' and reserved(charm, relation['interface']):
                 raise failure(

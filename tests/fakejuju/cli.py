@@ -250,8 +250,9 @@ def values(app, settings, of='application'):
         if not given:
             raise usage('expected "key=value", got "{}"'.format(setting))
         if key not in options:
-            raise failure(('invalid application config: ' if version_of_juju() >= '4' else
-                           'parsing settings for {}: '.format(of)) + 'unknown option "{}"'.format(key))
+            before = 'invalid application config: ' if version_of_juju() >= '4' \
+                else 'parsing settings for {}: '.format(of)
+            raise failure('{}unknown option "{}"'.format(before, key))
         result[key] = text
         kind = options[key].get('type', 'string')
         if kind != 'string':
@@ -335,9 +336,9 @@ def deploy(store, arguments):
     try:
         metadata, bases = store.bring(app, path)
     except zipfile.BadZipFile:
-        raise failure('invalid charm or bundle provided at "{}"'.format(path))
+        raise failure('invalid charm or bundle provided at "{}"'.format(positional[0]))
     except ToolError as error:
-        raise failure('attempting to deploy "{}": {}'.format(path, error))
+        raise failure('attempting to deploy "{}": {}'.format(positional[0], error))
     unpacked = Path(app.charm)
     try:
         name = positional[1] if positional[1:] else metadata['name']
@@ -449,14 +450,16 @@ def resolve(store, arguments):
             raise failure('resolving unit: checking unit "{}" status: unit is not in error state'
                           .format(name) if version_of_juju() >= '4'
                           else 'unit "{}" is not in an error state'.format(name))
-        app.model.resolve(name, retry=not options.get('no-retry'))
+        with store.open(app) as juju:
+            juju.resolve(name, retry=not options.get('no-retry'))
     return ''
 
 
 def reboot(store, arguments):
     """Not Juju's: the machine of a unit starts again (JSRC B6)."""
     app, unit = store.unit(one(arguments, 'a unit'))
-    app.model.reboot(unit)
+    with store.open(app) as juju:
+        juju.reboot(unit)
     return ''
 
 
@@ -495,8 +498,11 @@ def refresh(store, arguments):
         config = values(app, options.get('config', ()), app.name)
         new, app.charm = app.charm, old
         with store.open(app) as juju:
-            for unit in juju.units():
-                juju.refresh(unit, new, force=options.get('force-units', False))
+            try:
+                for unit in juju.units():
+                    juju.refresh(unit, new, force=options.get('force-units', False))
+            except ValueError as error:
+                raise failure(str(error))
     except (ToolError, NotModelled):
         shutil.rmtree(str(Path(old).with_name('{}-{}'.format(app.name, app.revision))))
         app.charm, app.revision = old, revision
@@ -536,8 +542,9 @@ def config(store, arguments):
         changes[name] = defined[name].get('default')
     if any(app.model.config.get(name) != value for name, value in changes.items()):
         app.model.config.update(changes)
-        for unit in app.model.units.values():
-            unit.due.add('config-changed')
+        with store.open(app) as juju:
+            for unit in juju.units():
+                juju.config_changed(unit)
     return ''
 
 
@@ -581,7 +588,7 @@ def receiver(store, name):
 
 def nothing_scheduled(store, error):
     store.tasks += 1
-    print('Operation {} failed to schedule any tasks:\\n{}'.format(store.tasks, error),
+    print('Operation {} failed to schedule any tasks:\n{}'.format(store.tasks, error),
           file=sys.stderr)
     return ''
 
@@ -641,7 +648,7 @@ def run(store, arguments):
                   if 'default' in each}
         params.update(given)
         task = store.task(unit, lambda juju, unit: juju.action(unit, name, **params)).task()
-    print('Running operation {} with 1 task\\n  - task {} on unit-{}\\n\\nWaiting for task {}...'
+    print('Running operation {} with 1 task\n  - task {} on unit-{}\n\nWaiting for task {}...'
           .format(store.tasks - 1, store.tasks, unit.replace('/', '-'), store.tasks),
           file=sys.stderr)
     now = time.gmtime()
@@ -664,7 +671,7 @@ def exec_(store, arguments):
         raise usage('You must specify a target, either through --all, --machine, --application or '
                     '--unit')
     if not (UNIT_NAME.match(name) or name.endswith('/leader')):
-        raise usage('The following exec targets are not valid:\\n  "{}" is not a valid unit name'
+        raise usage('The following exec targets are not valid:\n  "{}" is not a valid unit name'
                     .format(name))
     # Several arguments are one command, quoted where a shell would take them apart.
     command = positional[0] if len(positional) == 1 else ' '.join(map(shlex.quote, positional))
@@ -680,8 +687,8 @@ def report(store, unit, task):
     """A task's result; exit code 1 if its process had another than 0."""
     code = task.get('results', {}).get('return-code', 0)
     if code:
-        print('ERROR the following task failed:\\n - id "{}" with return code {}\\n\\n'
-              "use 'juju show-task' to inspect the failure\\n".format(store.tasks, code),
+        print('ERROR the following task failed:\n - id "{}" with return code {}\n\n'
+              "use 'juju show-task' to inspect the failure\n".format(store.tasks, code),
               file=sys.stderr)
     return int(bool(code)), go_json({unit: dict(task, id=str(store.tasks), unit=unit)})[:-1]
 
@@ -752,6 +759,8 @@ def main(arguments):
     try:
         code, output = execute(arguments)
     except (ToolError, NotModelled) as error:
+        if str(error).startswith('option provided'):  # Juju may have it
+            error = NotModelled(str(error).split()[-1])
         text = error if isinstance(error, ToolError) else 'fakejuju does not model ' + str(error)
         # Who reads the output as json finds some; that of config is YAML unless told.
         if getattr(error, 'code', 2) == 1 and (arguments[0] == 'config' or 'json' in arguments):

@@ -30,6 +30,13 @@ DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
 MANY_HOOKS = 100000
 
 
+# The unit's status before these hooks, and after them.
+BEFORE = {'install': ('maintenance', 'installing charm software'),
+          'stop': ('maintenance', 'stopping charm software'),
+          'remove': ('maintenance', 'cleaning up prior to charm deletion')}
+AFTER = {'start': ('unknown', ''), 'stop': ('maintenance', ''), 'remove': ('terminated', '')}
+
+
 class Run:
     """One run of a hook: what it did and what became of it."""
 
@@ -46,6 +53,14 @@ class Run:
         self.stderr = ''
         self.changes = {}        # owner of a bag -> {key: (old, new)}
         self.action = None       # of an action: results, status, message, log
+
+    def task(self):
+        """What Juju tells of an action or of `juju exec` that is over (JSRC C)."""
+        results = dict(self.action['results'], **{'return-code': self.exit_code})
+        results.update({name: text for name, text in (('stdout', self.stdout),
+                                                      ('stderr', self.stderr)) if text})
+        told = {name: self.action[name] for name in ('message', 'log') if self.action[name]}
+        return dict(told, status=self.action['status'], results=results)
 
     def story(self):
         return '{} of {}: exit code {}, {}\n{}'.format(
@@ -284,7 +299,7 @@ class Juju:
     def config_changed(self, unit):
         """What `juju config` does: on an idle unit of Juju 4 config-changed runs twice (F6)."""
         agent = self.model.unit(unit)
-        agent.config_again = self.model.config_twice and self.next_hook(unit) is None
+        agent.config_again |= self.model.config_twice and self.next_hook(unit) is None
         agent.due.add('config-changed')
 
     def change_address(self, unit, address):
@@ -481,6 +496,7 @@ class Juju:
             raise ValueError('action "{}" not defined'.format(hook.name))
         swaps = agent.upgrade and agent.failed == hook
         self.model.begin(unit, hook)
+        self.set_status(unit, hook, BEFORE)
         try:
             if not file and hook.kind != 'exec':  # counts as done; nothing is flushed (JS 3)
                 run.exit_code, run.committed = 0, True
@@ -498,8 +514,16 @@ class Juju:
             self.conclude(run, context, fail_commit, again)
         finally:
             self.model.end(unit)
+            if run.committed:
+                self.set_status(unit, hook, AFTER)
         if swaps and not run.committed:
             self.deploy(unit)
+
+    def set_status(self, unit, hook, statuses):
+        """Juju's own, around some hooks; install and start leave that of the charm (JSRC D)."""
+        agent = self.model.unit(unit)
+        if hook.kind in statuses and not (agent.status_set and hook.kind in ('install', 'start')):
+            agent.status = statuses[hook.kind]
 
     def conclude(self, run, context, fail_commit, again):
         """Commit what the hook wrote, or not, and have the agent go on."""
@@ -514,23 +538,29 @@ class Juju:
             run.error = str(error)
             if run.action:  # JSRC C3
                 run.action['status'] = 'failed'
-                if run.exit_code and hook.kind != 'exec':
+                if run.exit_code and hook.kind == 'action':
                     run.action['message'] = 'exit status {}'.format(run.exit_code)
                 else:
                     run.stderr += ('\n' if run.stderr else '') + run.error + '\n'
                     run.action['message'] = run.action['message'] \
                         or 'committing requested changes failed'
             if run.exit_code == -signal.SIGTERM:
-                self.model.requeue(unit, hook)
+                self.interrupted(run)
             else:
                 self.model.fail(unit, hook)
             return
         run.committed = True
         if again:
             run.error = 'the agent died before it had noted that'
-            self.model.requeue(unit, hook)
+            self.interrupted(run)
         else:
             self.model.commit(unit, hook)
+
+    def interrupted(self, run):
+        """A hook runs again, an action does not."""
+        if run.action:
+            run.action.update(status='failed', message='action terminated')
+        self.model.requeue(run.unit, run.hook)
 
     def hook_file(self, unit, hook):
         """What the charm has for this hook, or None."""

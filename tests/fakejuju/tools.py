@@ -74,13 +74,17 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
-# What yaml.v2 reads as no string, and PyYAML as one.
+# What yaml.v2 reads as no string, and PyYAML as one; and the other way round.
 NOT_PLAIN = re.compile(r'([yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)\Z')
+
+PLAIN = re.compile('[0-9]{4}-[0-9]+-[0-9]+ .*Z\\Z')
 
 
 def yaml_text(dumper, text):
-    tag = 'tag:yaml.org,2002:str'
-    quoted = NOT_PLAIN.match(text) or dumper.resolve(yaml.ScalarNode, text, (True, False)) != tag
+    tag, read = 'tag:yaml.org,2002:str', dumper.resolve(yaml.ScalarNode, text, (True, False))
+    if PLAIN.match(text):
+        return dumper.represent_scalar(read, text)
+    quoted = read != tag or NOT_PLAIN.match(text)
     return dumper.represent_scalar(tag, text, '|' if '\n' in text else '"' if quoted else None)
 
 
@@ -530,13 +534,12 @@ def in_action(context):
     return context.action
 
 
-def from_json(value):
-    """Numbers come from the controller in JSON, and so as Go's float64."""
-    return json.loads(json.dumps(value), parse_int=float)
-
-
 def show_numbers(value, options):
-    return show(value if options.get('format') == 'json' else from_json(value), options)
+    """Numbers come from the controller in JSON, and so as Go's float64, which has no int."""
+    def number(text):
+        return int(float(text)) if float(text).is_integer() else float(text)
+    how = {'parse_float': number} if options.get('format') == 'json' else {'parse_int': float}
+    return show(json.loads(json.dumps(value), **how), options)
 
 
 def action_get(context, arguments, stdin):
@@ -630,6 +633,7 @@ def status_set(context, arguments, stdin):
     if options.get('application'):
         raise NotModelled('status-set --application')
     context.unit.status = (positional[0], positional[1] if positional[1:] else '')
+    context.unit.status_set = True
     return ''
 
 
@@ -706,12 +710,12 @@ def goal_state(context, arguments, stdin):
     """All units that Juju has a row of; a peer relation is not in it, a subordinate sees nobody."""
     options, positional = parse(arguments)
     none_left(positional)
-    units = {}
+    units: Dict[str, Any] = {}
     for name, unit in sorted(context.model.units.items()):
         if not unit.gone and not context.model.subordinate:
             status = 'dying' if unit.life == 'dying' else unit.status[0]
             units[name] = {'status': status, 'since': SINCE}
-    return show({'units': units, 'relations': {}}, options)
+    return show({'units': units, 'relations': {}}, options, 'yaml', struct=True)
 
 
 def application_version_set(context, arguments, stdin):
