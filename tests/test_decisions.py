@@ -210,7 +210,7 @@ def test_the_number_of_an_answer(csr_id, number):
 ])
 def test_a_request_waits_unless_it_or_one_of_a_greater_number_is_answered(
         number, answered, result):
-    assert waits(id_of(number, 'csr'), {'tls/1_csr_id': answered}, 'tls/1') is result
+    assert waits('tls/1', id_of(number, 'csr'), {'tls/1_csr_id': answered}) is result
 
 
 def test_the_digest_is_that_of_the_whole_answer():

@@ -167,7 +167,7 @@ def test_p8_a_goal_state_that_fails_says_nothing(world, tmp_path):
     with other.juju:
         fail_at = at(other.juju.run('tls/0'), 'goal-state')
     run = it.juju.run('tls/0', fail_at=fail_at)
-    assert run.committed and run.changes == {} and 'goal-state cannot be read: ' in logged(run)
+    assert run.committed and run.changes == {} and 'goal_state of () failed: ' in logged(run)
     assert it.csr_map('tls/0') == {'tls/1': request('waits')}
 
 

@@ -1,7 +1,8 @@
 """P4, P5 and P6: changes of leader, commits that fail, hooks that are killed."""
 import pytest
 
-from world import SIGN, calls, certificate, id_of, logged, request
+from world import (SIGN, TESTS, World, assemble, calls, certificate, id_of, logged,
+                   request)
 
 
 # P4 succession: a change of leader at any moment, or a time without one, loses no request and
@@ -241,6 +242,42 @@ def test_p5_sending_again_never_raises_when_the_relation_is_gone(world):
     it.juju.add_relation_id('certificates')
     it.juju.settle()
     assert it.unserved() == []
+
+
+def test_p5_a_cache_that_is_cleared_in_the_middle_of_a_hook_loses_nothing(world):
+    """The next call looks again, and Juju shows a hook its own writes."""
+    it = world(2)
+    it.ask_and_show()
+    it.do('tls/0', 'tls.set_cert("tls/1", pem("CERTIFICATE", "lost"))\n'
+          'hookenv.cache.clear()\nresults.append(tls.get_csr_map())', fail_commit=True)
+    assert it.juju.kv('tls/0')['results'] == [{}]
+    it.tell('tls/0', 'busy', '')
+    it.juju.config_changed('tls/0')
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['first by tls/0 #1']
+
+
+def test_p5_a_cache_that_is_cleared_before_a_request_is_remembered(world):
+    it = world(2)
+    it.do('tls/1', 'tls.set_csr(pem("CERTIFICATE REQUEST", "mine"))\nhookenv.cache.clear()\n'
+          'tls.get_refusal(), tls.get_requests()', fail_commit=True)
+    it.expect_healed()
+    assert it.announced('tls/1')[1:] == ['mine by tls/0 #1']
+
+
+@pytest.mark.once
+def test_p5_handlers_in_bash_lose_nothing_when_no_commit_succeeds_at_first(tmp_path):
+    it = World(assemble(tmp_path / 'charm', layer=TESTS / 'layers/bash'), tmp_path / 'model',
+               real=True)
+    with it.juju:
+        unit = it.juju.add_unit()
+        it.juju.elect(unit)
+        while it.juju.next_hook(unit):
+            it.juju.run(unit, fail_commit=True)
+            assert it.juju.run(unit).committed
+        assert it.unserved() == [] and it.flags(unit) == set()
+        installed = it.juju.unit_directory(unit) / 'charm/installed'
+        assert installed.read_text().rstrip() == it.certificate(unit).rstrip()
 
 
 # P6 crash: a hook killed at any point, and retried, ends as if it had run once.

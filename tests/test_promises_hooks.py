@@ -1,7 +1,7 @@
 """P9 and P10: the interface in any hook, and at rest."""
 import pytest
 
-from world import calls, certificate
+from world import SIGN, calls, certificate
 
 
 # P9 any hook: every method works in every hook and action, with no remote unit, an empty one,
@@ -72,6 +72,26 @@ def test_p9_a_layer_may_ask_before_the_interface_has_looked(world):
     it.juju.run('tls/1', fail_commit=True)
     it.juju.settle()
     assert it.announced('tls/1')[1:] == ['early by tls/0 #1']
+
+
+def test_p9_a_flag_that_the_layer_clears_first_is_not_set_by_what_it_calls_then(world):
+    it = world(2)
+    clear = 'import charms.reactive as cr\ncr.clear_flag({!r})\n'.format(SIGN)
+    it.ask_and_show()
+    it.do('tls/0', clear + 'tls.get_csr_map(), tls.get_requests(), tls.get_refusal()')
+    assert it.flags('tls/0') == set()
+    it.serve()
+
+
+def test_p9_a_layer_that_asks_in_each_hook_settles(world):
+    it = world(2)
+    for unit in it.juju.units():
+        for _ in range(3):
+            it.ask(unit, 'always the same')
+            it.juju.config_changed(unit)
+            it.juju.run(unit)
+    it.juju.settle()
+    assert it.unserved() == []
 
 
 # P10 rest: when nothing changes, nothing happens.

@@ -74,6 +74,24 @@ def test_p13_a_layer_that_answers_blindly_does_not_loop(world):
     assert it.flags('tls/1') == {CREATE}
 
 
+@pytest.mark.parametrize('unit', ['tls/0', 'tls/1'])
+def test_p13_a_new_csr_for_each_refusal_is_one_request_for_each_update_status(world, unit):
+    it = world(3)
+    it.tell('tls/0', 'refuses', unit)
+    it.juju.action(unit, 'renew')
+    it.juju.settle()
+    for number in (2, 3, 4):
+        assert it.juju.bag(unit)['csr_number'] == str(number)
+        assert it.refusal(unit) == 'no' and it.flags(unit) == set()
+        it.ask('tls/2', 'renewal {}'.format(number))
+        it.juju.settle()
+        assert it.is_served('tls/2')
+        it.juju.update_status(unit)
+        it.juju.settle()
+    it.tell('tls/0', 'refuses', '')
+    it.expect_healed()
+
+
 @pytest.mark.parametrize('notified', [True, False])
 @pytest.mark.parametrize('unit', ['tls/0', 'tls/1'])
 def test_p13_reissue_lifts_a_refusal(world, unit, notified):

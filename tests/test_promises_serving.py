@@ -92,7 +92,7 @@ def test_p1_a_second_endpoint_is_refused(world, tmp_path):
     it = world(charm=assemble(tmp_path / 'two', metadata=dict(METADATA, peers=peers)))
     run = it.juju.run(it.juju.add_unit())
     assert run.exit_code == 1
-    assert 'metadata.yaml has certificates and spare' in run.stderr
+    assert 'one endpoint of it, not certificates and spare' in run.stderr
 
 
 # P2 matched: no unit stores or announces a certificate that answers another request than its
