@@ -5,6 +5,7 @@ not look into them. A test steers a unit by files beside the unit's state databa
 
 * `asks`, the text of this unit's CSR (by default the unit's name and how often it asked);
 * `busy`, names of flags that the layer does not answer now;
+* `refuses`, names of units whose requests it always refuses;
 * `script.py`, run once with `tls`, the interface object; what it puts into `results` is kept;
 * `early.py`, the same, but before the interface or any handler has run.
 
@@ -32,6 +33,12 @@ def pem(label, text):
 
 def text_in(block):
     return base64.b64decode(block.split('-----')[2]).decode()
+
+
+def interface():
+    """The object, whatever the endpoint is called; None if the charm has none."""
+    for endpoint in hookenv.role_and_interface_to_relations('peers', 'tls'):
+        return endpoint_from_name(endpoint)
 
 
 def told(name):
@@ -67,6 +74,9 @@ def sign(tls):
     # While some requests are on the desk, what else waits can wait.
     if SIGN not in told('busy') and not unitdata.kv().get('desk'):
         requests = {unit: text_in(csr) for unit, csr in tls.get_csr_map().items()}
+        for unit in set(requests).intersection(told('refuses').split()):
+            requests.pop(unit)
+            tls.refuse_csr(unit, 'no')
         if unitdata.kv().get('refuses'):
             unitdata.kv().unset('refuses')
             for unit in requests:
@@ -94,7 +104,7 @@ def install(tls):
 @when_not('never set: once in every hook and action')
 def obey():
     obey_file('script.py')
-    tls, kv = endpoint_from_name('certificates'), unitdata.kv()
+    tls, kv = interface(), unitdata.kv()
     action = hookenv.action_name()
     if action == 'renew':
         ask_anew(tls)
@@ -120,7 +130,7 @@ def obey_file(name):
     if script:
         os.remove(os.path.join(HERE, name))
         results = []
-        exec(script, {'tls': endpoint_from_name('certificates'), 'results': results,
+        exec(script, {'tls': interface(), 'results': results,
                       'pem': pem, 'hookenv': hookenv, 'unitdata': unitdata})
         unitdata.kv().set('results', results)
 
