@@ -484,7 +484,8 @@ def normal(text):
             (r'\b\d\d:\d\d:\d\d ', '<time> '), (r'("id":|id |task |operation )"?\d+"?', r'\1<n>'),
             (r'Operation \d+', 'Operation <n>'), (r'revision \d+', 'revision <n>'),
             (r'unit "(<uuid>|r/\d)" status', 'unit <unit> status'),
-            ('-(genericlinux|ubuntu)-amd64', ''), (r'/\S*/unit-r-0/charm|/\S*/r/r-0/charm', '<charm>'),
+            ('-(genericlinux|ubuntu)-amd64', ''),
+            (r'/\S*/unit-r-0/charm|/\S*/r/r-0/charm', '<charm>'),
             ('real:nosuch', 'fakejuju:nosuch'), ('"probe8?"', '"probe"')):
         text = re.sub(pattern, new, text)
     return text

@@ -593,8 +593,8 @@ def nothing_scheduled(store, error):
     return ''
 
 
-TYPES = {'string': str, 'integer': int, 'number': (int, float), 'boolean': bool, 'array': list,
-         'object': dict}
+TYPES: Dict[str, Any] = {'string': str, 'integer': int, 'number': (int, float), 'boolean': bool,
+                         'array': list, 'object': dict}
 
 
 def wrong_params(action, given, closed):
@@ -619,7 +619,8 @@ def run(store, arguments):
     as_json(options)
     if len(positional) < 2 or '/' not in positional[0] or '/' in positional[1]:
         raise NotModelled('run with other arguments than one unit, one action and its parameters')
-    name, given, newer = positional[1], {}, version_of_juju() >= '4'
+    given: Dict[str, Any] = {}
+    name, newer = positional[1], version_of_juju() >= '4'
     if 'params' in options:
         given = yaml.safe_load(Path(options['params']).read_text()) or {}
     for argument in positional[2:]:
@@ -642,7 +643,8 @@ def run(store, arguments):
         return nothing_scheduled(store, error)
     if wrong:
         store.tasks += 2
-        task = {'status': 'error', 'message': 'cannot run "{}" action: {}'.format(name, wrong)}
+        task: Dict[str, Any] = {
+            'status': 'error', 'message': 'cannot run "{}" action: {}'.format(name, wrong)}
     else:
         params = {key: each['default'] for key, each in (action.get('params') or {}).items()
                   if 'default' in each}
