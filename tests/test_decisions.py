@@ -139,9 +139,8 @@ def blocks(tmp_path_factory):
             'x509': ((home / 'certificate').read_text(), CERTIFICATE_LABELS)}
 
 
-# Of the white space that openssl takes among base64 only blanks and tabs at line ends are taken.
-STRICTER = {'CR alone between base64 lines', 'U+00A0 at line ends', 'a blank in base64', 'folded',
-            'form feed at line ends', 'indented base64'}
+# Of the white space that openssl takes among base64 only blanks and tabs are taken.
+STRICTER = {'CR alone between base64 lines', 'U+00A0 at line ends', 'form feed at line ends'}
 
 
 @pytest.mark.parametrize('command', ['req', 'x509'])

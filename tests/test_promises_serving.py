@@ -202,9 +202,9 @@ def test_p2_with_csr_in_any_order_of_requests_looks_and_answers(world, order, tm
                     it.csr_map('tls/0')
                 else:
                     it.answer_csr('tls/0', 'tls/1', 'first', 'for first')
+                    it.juju.settle(['tls/1'])
                     # What its cache shows is answered, and beside the id of that.
                     assert bool(it.last.changes) == (steps.index(step) < steps.index('changed'))
-            it.juju.settle(['tls/1'])
             assert it.certificate('tls/1') == (
                 certificate('tls/1 1 by tls/0 #1')
                 if steps.index('ask') < steps.index('set_cert') else certificate('for first'))
