@@ -91,7 +91,7 @@ class TlsExample(ops.CharmBase):
                 self.tls.give(unit, certificate=self.certificate_for(unit, csr))
 
     def certificate_for(self, unit: ops.Unit, csr: str) -> str:
-        """The chain for that unit: its certificate, then those of the CAs by which it knows peers."""
+        """The chain for that unit: its certificate, then those of the CAs that peers may have."""
         assert self.tls
         names = ['DNS:' + unit.name.replace('/', '-')]
         try:  # Juju's word for the address, not the CSR's
@@ -105,7 +105,7 @@ class TlsExample(ops.CharmBase):
         return certificate + ca['certificate'] + ca.get('other-certificate', '')
 
     def certificate_authority(self) -> Dict[str, str]:
-        """What the secret holds; the reactive charm tells of its keys. The first leader makes it."""
+        """What is in the secret, as the reactive charm tells it; the first leader makes it."""
         try:
             return self.model.get_secret(label=CA_LABEL).get_content(refresh=True)
         except ops.SecretNotFoundError:
