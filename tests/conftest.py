@@ -12,7 +12,14 @@ except (OSError, RuntimeError):
     osplatform.get_platform = lambda: 'ubuntu'
 
 # noqa: the lines above have made it importable.
+import summary  # noqa: E402
+from needs import missing  # noqa: E402
 from world import METADATA, World, assemble  # noqa: E402
+
+
+def pytest_configure(config):
+    if missing():
+        pytest.exit(missing(), returncode=1)
 
 
 def pytest_report_header():
@@ -33,11 +40,18 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What the searches covered."""
-    for report in terminalreporter.getreports('passed'):
+    """What the searches covered; and a record for summary.py."""
+    passed = [report for report in terminalreporter.getreports('passed') if report.when == 'call']
+    for report in passed:
         for name, value in report.user_properties:
-            if name == 'search' and report.when == 'call':
+            if name == 'search':
                 terminalreporter.line(value)
+    counts = {name: len(terminalreporter.getreports(name))
+              for name in ('failed', 'error', 'skipped')}
+    summary.record(
+        passed=len(passed), promises=summary.promises(report.nodeid for report in passed),
+        said=', '.join(['{} passed'.format(len(passed))] + [
+            '{} {}'.format(count, name) for name, count in counts.items() if count]))
 
 
 @pytest.fixture(scope='session')

@@ -143,8 +143,11 @@ class Search:
 
         units = [(
             unit.name, unit.life, unit.installed, unit.started, sorted(unit.due),
-            [tuple(action) for action in unit.actions], version(unit.failed), unit.led,
+            [tuple(action) for action in unit.actions], version(unit.failed),
+            version(unit.queued), unit.led, unit.stopped, unit.gone, unit.config_again,
             unit.leader_settings_seen == model.leader_settings_version, sorted(unit.created),
+            sorted(unit.reloaded), sorted(unit.left),
+            [(id_, sorted(missed)) for id_, missed in sorted(unit.missed.items())],
             [(name, seen == versions[name])
              for name, seen in sorted(unit.members.get(relation.id, {}).items())],
             unit.app_seen.get(relation.id) == relation.app.version,
@@ -154,7 +157,7 @@ class Search:
         bags = [(name, sorted(bag.settings.items()))
                 for name, bag in sorted(relation.units.items())]
         state = (units, bags, sorted(relation.app.settings.items()), sorted(relation.alive),
-                 sorted(relation.departing), model.leader, model.unit_count,
+                 relation.dying, model.leader, model.unit_count,
                  sorted(spent.items()), sorted(self.trial.requests.items()))
         # Version 0 of the format: with equal values it gives equal bytes.
         return hashlib.blake2b(marshal.dumps(state, 0), digest_size=16).digest()

@@ -92,8 +92,9 @@ def test_the_lines_for_a_controller_build_the_charm_and_leave_nothing_behind(she
 def test_ci_runs_the_two_commands_word_for_word():
     first, second = code_blocks('')[0].splitlines()
     lines = (ROOT / '.ci/run').read_text().split('\n')
-    assert lines[-6:] == [first, second, second + ' -e py39,py310,py311,py312',
-                          second + ' -e integration', second + ' -e demo -- --still README.md', '']
+    assert lines[-7:] == [first, second, second + ' -e py39,py310,py311,py312',
+                          second + ' -e integration', second + ' -e charmcraft',
+                          second + ' -e demo -- --still README.md', '']
 
 
 @pytest.mark.parametrize('flag', [peers.CREATE, peers.SIGN, peers.AVAILABLE])

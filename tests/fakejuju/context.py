@@ -1,11 +1,19 @@
 """One run of a hook as Juju sees it: its environment, its view of the data, what it writes."""
 import copy
 import uuid
-from typing import Any, Dict
+from typing import Any, Dict, Set, Tuple
 
 
 class CommitFailed(Exception):
     """The hook exited 0 and the controller refused or missed what it wrote (JS 6)."""
+
+
+class Denied(Exception):
+    """The controller does not let this unit read that."""
+
+
+# Of the keys and values of one bag, in Juju 4 (JSRC D).
+MOST_BYTES = 16 * 1024 * 1024
 
 
 class Context:
@@ -13,9 +21,12 @@ class Context:
         self.model = model
         self.unit = model.unit(unit)
         self.hook = hook
-        self.id = '{}-{}-{}'.format(unit, hook.name, uuid.uuid4().hex)
-        self.unit_writes = {}    # relation id -> {key: value}, '' deletes
-        self.app_writes = {}
+        name = hook.name if hook.kind != 'exec' else \
+            'run-commands' if model.major < 3 else 'juju-exec'
+        self.id = '{}-{}-{}'.format(unit, name, uuid.uuid4().hex)
+        # Of the own bags, as first read in this hook, with its writes in it; '' deletes.
+        self.own_bags: Dict[Tuple[str, bool], Dict[str, str]] = {}
+        self.app_written: Set[str] = set()  # relation ids
         self.secret_writes = []  # callables that change the model
         self.secrets = copy.deepcopy(model.secrets)  # with this hook's own pending changes
         self.log = []
@@ -49,28 +60,50 @@ class Context:
         if model.major < 4:
             env.update({'JUJU_SLA': 'unsupported', 'JUJU_METER_STATUS': 'AMBER',
                         'JUJU_METER_INFO': 'not set'})
+        else:  # JSRC F13
+            env.update({'JUJU_CHARM_NO_PROXY': '127.0.0.1,localhost,::1', 'TERM': 'tmux-256color',
+                        'JUJU_CHARM_TRACE_CONFIG_HTTP': '', 'JUJU_CHARM_TRACE_CONFIG_GRPC': '',
+                        'JUJU_CHARM_TRACE_CONFIG_CA_CERT': ''})
         if state_db:
             env['UNIT_STATE_DB'] = state_db
         if hook.relation:
             env.update({'JUJU_RELATION': hook.relation.split(':')[0],
                         'JUJU_RELATION_ID': hook.relation,
                         'JUJU_REMOTE_UNIT': hook.remote_unit,  # set and empty where none is
-                        'JUJU_REMOTE_APP': model.app})
+                        'JUJU_REMOTE_APP': '' if hook.kind == 'broken' else model.app})  # A1
         if hook.departing:
             env['JUJU_DEPARTING_UNIT'] = hook.departing
         if hook.kind == 'exec':  # no hook's, and not dispatched
-            del env['JUJU_HOOK_NAME'], env['JUJU_DISPATCH_PATH']
-        if hook.kind == 'action':
-            env.update({'JUJU_ACTION_NAME': hook.name, 'JUJU_ACTION_UUID': '1',
-                        'JUJU_ACTION_TAG': 'action-1'})
+            del env['JUJU_DISPATCH_PATH']
+            env['JUJU_HOOK_NAME'] = ''
+            if model.major < 3:
+                del env['JUJU_HOOK_NAME']
+        if self.is_action():
+            env.update({'JUJU_ACTION_NAME': hook.name if hook.kind == 'action' else 'juju-exec',
+                        'JUJU_ACTION_UUID': '1', 'JUJU_ACTION_TAG': 'action-1'})
         return env
+
+    def is_action(self):
+        """`juju exec` is the action juju-exec from 3.0 on (JSRC C2)."""
+        return self.hook.kind == 'action' or self.hook.kind == 'exec' and self.model.major >= 3
 
     # Reading: what a hook has read stays so until it ends, but for its own writes (JS 4.1).
 
     def is_leader(self):
-        """May become false within a hook, never true again (JS 4.6)."""
-        self._deposed = self._deposed or self.model.leader != self.unit.name
+        """May become false within a hook, never true again (JS 4.6, JSRC A10)."""
+        self._deposed = self._deposed or self.unit.name not in (self.model.leader,
+                                                                self.model.believes)
         return not self._deposed
+
+    def relations(self):
+        """What the agent tracks: in install none (JS 1.3), nor any whose broken has run (F1)."""
+        return {id_: relation for id_, relation in self.model.relations.items()
+                if id_ in self.unit.members and id_ not in self.unit.left}
+
+    def hidden(self, relation):
+        """Not in relation-ids of 3.x: a dying, memberless one after a restart (JSRC B9)."""
+        return self.model.major == 3 and relation.dying and not self.members(relation.id) \
+            and relation.id in self.unit.reloaded
 
     def members(self, relation):
         """Units whose joined has run here; the joining one is in, the departing one out."""
@@ -83,9 +116,13 @@ class Context:
 
     def bag(self, relation, owner):
         """The bag of a unit, or of the application, as this hook sees it."""
+        app = owner == self.model.app
+        # A leader has its own copy of the application's, a unit deposed meanwhile has not (A10).
+        if owner == self.unit.name or app and self.is_leader():
+            return {key: value for key, value in self.own_bag(relation, app).items() if value}
         if (relation, owner) not in self._views:
             model = self.model.relations[relation]
-            bag = model.app if owner == self.model.app else model.units[owner]
+            bag = model.app if app else model.units[owner]
             view = dict(bag.settings)
             if self.model.stale_caches and owner in self.members(relation):
                 # Members' bags stay cached across hooks (JS 12, 2 and 3).
@@ -93,37 +130,55 @@ class Context:
             self._views[relation, owner] = view
         return self._views[relation, owner]
 
+    def own_bag(self, relation, app):
+        """Loaded once; the application's with the lease only, in 4.x (JSRC A11)."""
+        if (relation, app) not in self.own_bags:
+            if app and self.model.major >= 4 and self.model.leader != self.unit.name:
+                raise Denied('permission denied')
+            model = self.model.relations[relation]
+            bag = model.app if app else model.units[self.unit.name]
+            self.own_bags[relation, app] = dict(bag.settings)
+        return self.own_bags[relation, app]
+
     # Writing: buffered, sent when the hook has succeeded (JS 6).
 
     def write(self, relation, app, settings):
-        owner = self.model.app if app else self.unit.name
-        writes = (self.app_writes if app else self.unit_writes).setdefault(relation, {})
-        writes.update(settings)
-        view = self.bag(relation, owner)
-        for key, value in settings.items():
-            if value:
-                view[key] = value
-            else:
-                view.pop(key, None)
+        self.own_bag(relation, app).update(settings)
+        if app:
+            self.app_written.add(relation)
 
     def commit(self):
         """One transaction; what changed, {bag's owner: {key: (old, new)}}."""
         model, name = self.model, self.unit.name
-        if (self.app_writes or self.secret_writes) and model.leader != name:
-            raise CommitFailed('cannot write for the application: {} does not lead'.format(name))
-        gone = [id_ for id_ in list(self.unit_writes) + list(self.app_writes)
-                if id_ not in model.relations]
-        if gone:
-            raise CommitFailed('relation {} not found'.format(gone[0]))
+        if (self.app_written or self.secret_writes) and model.leader != name:  # JSRC F4
+            raise CommitFailed('checking lease token: lease not held' if model.major >= 4 else
+                               'cannot write for the application: {} does not lead'.format(name))
+        # Whole bags go, not the keys written: of the application if it was written, of the unit
+        # if it was read (JSRC A6).
+        sent = {(id_, app): dict(bag) for (id_, app), bag in self.own_bags.items()
+                if not app or id_ in self.app_written}
+        if self.hook.kind == 'config-changed':  # JS 4.7, JSRC B7
+            for id_ in self.relations():
+                sent.setdefault((id_, False), {})
+        for (id_, app), settings in sent.items():
+            if id_ not in model.relations:
+                raise CommitFailed('relation {} not found'.format(id_))
+            if not app and model.major >= 4:  # these two are Juju's own (JS 4.7)
+                settings.pop('ingress-address', None)
+                settings.pop('egress-subnets', None)
+            if not app and self.hook.kind == 'config-changed':
+                settings.update(model.network_settings(self.unit))
+            if model.major >= 4 and sum(len(key.encode()) + len(value.encode())
+                                        for key, value in settings.items()) > MOST_BYTES:
+                raise CommitFailed('relation settings of more than {} bytes'.format(MOST_BYTES))
         # Nothing above has changed anything, nothing below can fail.
         changes: Dict[str, Dict[str, Any]] = {}
-        for writes, app in ((self.unit_writes, False), (self.app_writes, True)):
-            for id_, settings in writes.items():
-                relation = model.relations[id_]
-                bag = relation.app if app else relation.units[name]
-                changed = bag.merge(settings, model.content_versions)
-                if changed:
-                    changes.setdefault(model.app if app else name, {}).update(changed)
+        for (id_, app), settings in sent.items():
+            relation = model.relations[id_]
+            bag = relation.app if app else relation.units[name]
+            changed = bag.merge(settings, model.content_versions)
+            if changed:
+                changes.setdefault(model.app if app else name, {}).update(changed)
         for write in self.secret_writes:
             write(model)
         return changes

@@ -1,6 +1,7 @@
 """What Juju knows of one application, as plain data, and which hook each unit runs next.
 
-JS n is topic n of the table in the README.md above, which lists rules, sources and tests.
+JS n is topic n, and JSRC Xn rule n of section X, of the tables in the README.md above, which list
+rules, sources and tests.
 """
 import zlib
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
@@ -40,10 +41,12 @@ class Bag:
                     self.settings[key] = value
                 else:
                     del self.settings[key]
-        if changes:
-            # A counter in the database of 2.x and 3.x, derived from the content in 4.x (JS 2).
-            self.version = (zlib.crc32(repr(sorted(self.settings.items())).encode()) or 1
-                            if content_versions else self.version + 1)
+        if content_versions and writes:
+            # Derived from the content in 4.x (JS 2): deleting what was never there gives an empty
+            # bag its first version (JSRC A12).
+            self.version = zlib.crc32(repr(sorted(self.settings.items())).encode()) or 1
+        elif changes:
+            self.version += 1  # a counter in the database of 2.x and 3.x
         return changes
 
 
@@ -51,8 +54,8 @@ class Relation:
     def __init__(self, id_):
         self.id = id_
         self.endpoint = id_.split(':')[0]
+        self.dying = False
         self.alive: Set[str] = set()       # units in scope
-        self.departing: Set[str] = set()   # units that leave, or have left and are still listed
         self.units: Dict[str, Bag] = {}    # kept after a unit has left (JS 9.2)
         self.app = Bag()
 
@@ -72,16 +75,25 @@ class Unit:
     def __init__(self, name, charm):
         self.name = name
         self.charm = charm
+        self.upgrade: Optional[str] = None  # the charm that it is to be refreshed to
+        self.endpoints: Optional[List[str]] = None  # of its charm, if not all (JSRC A15)
         self.life = 'alive'                # 'alive', 'dying', 'dead' (also: gone without a word)
+        self.gone = False                  # Juju has no row of it any more
         self.installed = False
         self.started = False
-        self.due: Set[str] = {'install'}   # hooks that are no relation's
+        self.stopped = False
+        self.queued: Optional[Hook] = Hook('install', 'install')  # not interrupted (JSRC B1)
+        self.due: Set[str] = set()         # hooks that are no relation's
+        self.config_again = False
         self.actions: List[Hook] = []
         self.failed: Optional[Hook] = None
         self.led = False                   # its agent has run leader-elected
         self.leader_settings_seen: Optional[int] = None
         self.created: Set[str] = set()     # relation ids
+        self.reloaded: Set[str] = set()    # known from before the agent's restart (JSRC A1)
+        self.left: Set[str] = set()        # whose relation-broken has run
         self.members: Dict[str, Dict[str, int]] = {}
+        self.missed: Dict[str, Set[str]] = {}  # gone without its agent being told (JSRC A3)
         self.app_seen: Dict[str, int] = {}
         self.changed_pending: Dict[str, str] = {}
         self.cache: Dict[Tuple[str, str], Dict[str, str]] = {}  # bags of members (JS 12, 2)
@@ -92,29 +104,44 @@ class Unit:
 TASKS = ('action', 'exec')
 
 # JS 1.1, "continue mode"; stop and remove are a dying unit's.
-CONTINUE = ('install', 'upgrade-charm', 'config-changed', 'start')
+CONTINUE = ('upgrade-charm', 'config-changed')
 
 
 class Model:
+    """Where a knob is None it is as in that version of Juju.
+
+    leader_notified: of its own write to the application bag (JS 8). departed_sent: to survivors
+    (JSRC A2, A3, F1): True, always; False, never, so that they find out when their agents restart
+    or their charm is refreshed (A4). config_twice: `juju config` runs config-changed twice (F6).
+    reversed_relations: they are visited in any order (B8). subordinate: goal-state lists nobody.
+    """
+
     def __init__(self, app, endpoints, version='3.6.8', leader_notified=True, stale_caches=True,
-                 departed_sent=True, network_keys=True, content_versions=False):
+                 departed_sent=None, network_keys=True, content_versions=None, config_twice=None,
+                 reversed_relations=False, subordinate=False):
         self.app = app
         self.version = version
-        self.leader_notified = leader_notified    # of its own write to the application bag (JS 8)
+        self.leader_notified = leader_notified
         self.stale_caches = stale_caches
-        self.departed_sent = departed_sent        # False: juju issue 23326, JS 9.4
+        self.departed_sent = departed_sent
         self.network_keys = network_keys
-        self.content_versions = content_versions
+        self.content_versions = self.major >= 4 if content_versions is None else content_versions
+        self.config_twice = self.major >= 4 if config_twice is None else config_twice
+        self.reversed_relations = reversed_relations
+        self.subordinate = subordinate
         self.units: Dict[str, Unit] = {}
         self.relations: Dict[str, Relation] = {}
         self.relation_count = 0
         self.unit_count = 0
-        self.leader: Optional[str] = None
+        self.leader: Optional[str] = None       # who has the lease
+        self.believes: Optional[str] = None     # who has lost it and does not know (JSRC A11)
+        self.running: Optional[str] = None      # the unit that is in a hook
         self.leader_settings: Dict[str, str] = {}
         self.leader_settings_version = 0
         self.config: Dict[str, Any] = {}
         self.secrets: Dict[str, Secret] = {}
         self.secret_count = 0
+        self.addresses: Dict[str, str] = {}     # that are not as when the unit was made
         for endpoint in endpoints:
             self.add_relation(endpoint)
 
@@ -134,23 +161,29 @@ class Model:
 
     def address(self, name):
         """A loopback address per unit, so that units can listen side by side."""
-        return '127.0.1.{}'.format(int(name.split('/')[1]) + 1)
+        return self.addresses.get(name) or '127.0.1.{}'.format(int(name.split('/')[1]) + 1)
 
     # What an operator does.
 
     def add_relation(self, endpoint):
+        if self.major >= 4 and any(each.endpoint == endpoint for each in self.relations.values()):
+            raise NotModelled('two relations of one peer endpoint, an error in Juju 4')
         id_ = '{}:{}'.format(endpoint, self.relation_count)
         self.relation_count += 1
         self.relations[id_] = Relation(id_)
         for unit in self.units.values():
-            if unit.installed and unit.life == 'alive':
-                self.enter_scope(unit, self.relations[id_])
+            self.synchronize_scopes(unit)
         return id_
 
+    def destroy_relation(self, id_):
+        """Its end, as that of an application's: departed, and broken as in JSRC A1."""
+        self.relations[id_].dying = True
+
     def remove_relation(self, id_):
+        """At once and without a hook, as a refresh to a charm without that endpoint does it."""
         del self.relations[id_]
         for unit in self.units.values():
-            for known in (unit.members, unit.app_seen, unit.changed_pending):
+            for known in (unit.members, unit.missed, unit.app_seen, unit.changed_pending):
                 known.pop(id_, None)
 
     def add_unit(self, charm, name=None):
@@ -166,23 +199,20 @@ class Model:
     def remove_unit(self, name):
         unit = self.unit(name)
         unit.life = 'dying'
-        for relation in self.relations.values():  # at once, before the unit runs a hook (JS 9.1)
-            self.leave_scope(unit, relation)
-        if not unit.installed:
+        unit.due &= {'start'}  # after a reboot (JSRC B6); what is queued runs, too (B2)
+        if self.major < 4:  # at once, before the unit runs a hook (JS 9.1); in 4.x see JSRC A2
+            for relation in self.relations.values():
+                self.leave_scope(unit, relation, told=True)
+        if not unit.installed:  # nothing of it runs, install neither (JSRC F11)
             self.bury(unit)
-        else:
-            unit.due = {'stop'}
 
     def kill_unit(self, name):
         """The machine is gone; Juju does not know yet: it stays in scope, and keeps the lease."""
         self.unit(name).life = 'dead'
 
     def forget_unit(self, name):
-        """remove-unit --force: the survivors are told, the unit runs nothing (JS 9.1)."""
-        unit = self.unit(name)
-        for relation in self.relations.values():
-            self.leave_scope(unit, relation)
-        self.bury(unit)
+        """remove-unit --force: the unit runs nothing (JS 9.1; the survivors: JSRC F10)."""
+        self.bury(self.unit(name))
 
     def elect(self, name):
         if self.unit(name).life == 'dead':
@@ -191,48 +221,80 @@ class Model:
             self.depose()
             self.leader = name
 
-    def depose(self):
-        if self.leader:
-            unit = self.units[self.leader]
+    def depose(self, unnoticed=False):
+        """The lease is lost; unnoticed: the unit's agent learns that when its hook is over."""
+        loser, self.leader = self.leader, None
+        if loser:
+            self.believes = loser if unnoticed else None
+            self.resign(self.units[loser])
+
+    def resign(self, unit):
+        """An agent looks at the lease between hooks only (JSRC A9)."""
+        if self.leader != unit.name and self.running != unit.name:
             unit.led = False
-            unit.leader_settings_seen = None  # a deposed leader gets leader-settings-changed
-            self.leader = None
 
     def restart_agent(self, name):
         """Empties the caches, and a relation in scope counts as created (JS 1.3, 12, 13)."""
         unit = self.unit(name)
         unit.cache.clear()
         unit.leader_settings_seen = None
+        unit.missed.clear()  # JSRC A4
         for relation in self.relations.values():
-            if name in relation.alive and relation.id not in unit.created:
-                self.create(unit, relation.id)
+            if name in relation.alive or relation.id in unit.created - unit.left:
+                unit.reloaded.add(relation.id)
+                if relation.id not in unit.created:
+                    self.create(unit, relation.id)
 
     # Scope.
+
+    def synchronize_scopes(self, unit):
+        """Enter what is new, but for endpoints that the unit's charm does not have (JSRC A15)."""
+        for id_, relation in self.relations.items():
+            if unit.installed and unit.life == 'alive' and id_ not in unit.members \
+                    and not relation.dying \
+                    and (unit.endpoints is None or relation.endpoint in unit.endpoints):
+                self.enter_scope(unit, relation)
 
     def enter_scope(self, unit, relation):
         """Before relation-created runs, so peers may see the unit before it acts (JS 1.3)."""
         relation.alive.add(unit.name)
-        relation.departing.discard(unit.name)
+        for other in self.units.values():
+            other.missed.get(relation.id, set()).discard(unit.name)
+        # Nothing is left of what a predecessor of that name wrote (JSRC A7).
         bag = relation.units.setdefault(unit.name, Bag())
-        if self.network_keys:  # JS 4.7
-            address = self.address(unit.name)
-            keys = {'ingress-address': address, 'egress-subnets': address + '/32'}
-            if self.major < 4:
-                keys['private-address'] = address
-            bag.merge(keys, self.content_versions)
+        bag.merge(dict(dict.fromkeys(bag.settings, ''), **self.network_settings(unit)),
+                  self.content_versions)
         unit.members.setdefault(relation.id, {})
 
-    def leave_scope(self, unit, relation):
-        if unit.name in relation.alive:
-            relation.alive.remove(unit.name)
-            relation.departing.add(unit.name)
+    def network_settings(self, unit):
+        """What Juju itself writes into the bag (JS 4.7)."""
+        if not self.network_keys:
+            return {}
+        address = self.address(unit.name)
+        keys = {'ingress-address': address, 'egress-subnets': address + '/32'}
+        if self.major < 4:
+            keys['private-address'] = address
+        return keys
+
+    def leave_scope(self, unit, relation, told):
+        """told: survivors get departed; else they go on listing it until they look (JSRC A4)."""
+        if unit.name not in relation.alive:
+            return
+        relation.alive.remove(unit.name)
+        if not (told if self.departed_sent is None else self.departed_sent):
+            for other in self.units.values():
+                if relation.id in other.members:
+                    other.missed.setdefault(relation.id, set()).add(unit.name)
 
     def create(self, unit, id_):
         unit.created.add(id_)
         unit.app_seen[id_] = 0
 
     def bury(self, unit):
-        unit.life = 'dead'
+        for relation in self.relations.values():
+            # In 4.x its row goes with its scope, and what has no row is not told of (JSRC A3).
+            self.leave_scope(unit, relation, told=self.major < 4)
+        unit.life, unit.gone = 'dead', True
         if self.leader == unit.name:  # revoked with the unit (JS 9.3)
             self.leader = None
 
@@ -243,11 +305,18 @@ class Model:
         unit = self.unit(name)
         if unit.life == 'dead':
             return None
-        if unit.failed:
-            return unit.failed
-        if unit.installed and unit.life == 'alive':
-            for id_, relation in sorted(self.relations.items()):
-                if name in relation.alive and id_ not in unit.created:
+        if unit.failed and self.holds(unit, unit.failed):
+            return unit.actions[0] if unit.actions else unit.failed  # JSRC A5
+        if unit.queued and self.holds(unit, unit.queued):
+            if self.major < 3 and unit.actions and unit.actions[0].kind == 'exec':
+                return unit.actions[0]  # a command, not an action (JSRC B1)
+            return unit.queued
+        alive = unit.life == 'alive'
+        if 'start' in unit.due:  # after a reboot (JSRC B6)
+            return Hook('start', 'start')
+        if alive:
+            for id_, relation in self.visited():
+                if name in relation.alive and id_ not in unit.created and not relation.dying:
                     return self.relation_hook(relation, 'created')
             if self.leader == name and not unit.led:
                 return Hook('leader-elected', 'leader-elected')
@@ -257,23 +326,32 @@ class Model:
         if unit.actions:
             return unit.actions[0]
         for kind in CONTINUE:
-            if kind in unit.due:
+            if alive and kind in unit.due:
                 return Hook(kind, kind)
-        for id_ in sorted(unit.created):
-            hook = id_ in self.relations and self.next_relation_hook(unit, self.relations[id_])
+        for id_, relation in self.visited():
+            hook = id_ in unit.created and id_ not in unit.left \
+                and self.next_relation_hook(unit, relation)
             if hook:
                 return hook
-        for kind in ('stop', 'remove', 'update-status'):
-            if kind in unit.due:
-                return Hook(kind, kind)
-        return None
+        if not alive:  # JSRC B2
+            kind = 'stop' if unit.started and not unit.stopped else 'remove'
+            return Hook(kind, kind)
+        return Hook('update-status', 'update-status') if 'update-status' in unit.due else None
+
+    def holds(self, unit, hook):
+        """Whether that hook is still to run: leader-elected is not without the lease (JSRC A8)."""
+        return hook.kind != 'leader-elected' or self.leader == unit.name
+
+    def visited(self):
+        return sorted(self.relations.items(), reverse=self.reversed_relations)
 
     def next_relation_hook(self, unit, relation):
-        """JS 2; a peer relation has no relation-broken (JS 9.1)."""
+        """JS 2, and JSRC A1."""
         members = unit.members[relation.id]
         remote = {}
-        if unit.life == 'alive':
-            listed = relation.alive | (set() if self.departed_sent else relation.departing)
+        ends = unit.life != 'alive' or relation.dying
+        if not ends:
+            listed = relation.alive | unit.missed.get(relation.id, set())
             remote = {name: relation.units[name].version for name in listed - {unit.name}}
         pending = unit.changed_pending.get(relation.id)
         if pending:
@@ -281,7 +359,10 @@ class Model:
         for name in sorted(set(members) - set(remote)):
             leaver = name if unit.life == 'alive' else unit.name
             return self.relation_hook(relation, 'departed', name, leaver)
-        if unit.life == 'alive' and unit.app_seen[relation.id] != relation.app.version \
+        if ends:
+            # That it is a peer relation an agent knows only of those that it has met itself.
+            return self.relation_hook(relation, 'broken') if relation.id in unit.reloaded else None
+        if unit.app_seen[relation.id] != relation.app.version \
                 and (self.leader_notified or self.leader != unit.name):
             return self.relation_hook(relation, 'changed', version=relation.app.version)
         for name in sorted(set(remote) - set(members)):
@@ -296,37 +377,58 @@ class Model:
         return Hook('{}-relation-{}'.format(relation.endpoint, kind), kind, relation.id,
                     remote_unit, departing, version)
 
-    # What follows from a hook that is over.
+    # What follows from a hook that starts, and from one that is over.
+
+    def begin(self, name, hook):
+        self.running = name
+        if hook.kind not in TASKS:  # any hook swallows the update-status that is due (JSRC B3)
+            self.unit(name).due -= {hook.kind, 'update-status'}
+
+    def end(self, name):
+        """The agent looks again at what it has not seen during the hook (JSRC A9)."""
+        self.running = None
+        if self.believes == name:
+            self.believes = None
+        self.resign(self.unit(name))
 
     def commit(self, name, hook):
         """The agent's state moves on: the hook succeeded, or the charm has none of that name."""
         unit = self.unit(name)
-        unit.failed = None
         if hook.kind in TASKS:
             unit.actions.pop(0)
-        elif hook.relation:
+            return
+        unit.failed = unit.queued = None
+        if hook.relation:
             self.commit_relation_hook(unit, hook)
         elif hook.kind == 'leader-elected':
             unit.led = self.leader == name
         elif hook.kind == 'leader-settings-changed':
             unit.leader_settings_seen = self.leader_settings_version
-        else:
-            unit.due.discard(hook.kind)
-            if hook.kind == 'install':
-                unit.installed = True
+        elif hook.kind == 'install':
+            unit.installed = True
+            unit.due.add('config-changed')
+            self.synchronize_scopes(unit)
+        elif hook.kind == 'upgrade-charm':
+            unit.queued = Hook('config-changed', 'config-changed')
+            self.watch_again(unit)
+        elif hook.kind == 'config-changed':
+            if not unit.started:
+                unit.queued = Hook('start', 'start')
+            elif unit.config_again:
                 unit.due.add('config-changed')
-                for relation in self.relations.values():
-                    self.enter_scope(unit, relation)
-            elif hook.kind == 'upgrade-charm':
-                unit.due.add('config-changed')
-            elif hook.kind == 'config-changed' and not unit.started:
-                unit.due.add('start')
-            elif hook.kind == 'start':
-                unit.started = True
-            elif hook.kind == 'stop':
-                unit.due.add('remove')
-            elif hook.kind == 'remove':
-                self.bury(unit)
+            unit.config_again = False
+            self.synchronize_scopes(unit)
+        elif hook.kind == 'start':
+            unit.started = True
+        elif hook.kind == 'stop':
+            unit.stopped = True
+        elif hook.kind == 'remove':
+            self.bury(unit)
+
+    def watch_again(self, unit):
+        """With another charm the agent starts its watchers anew (JSRC A4, B4)."""
+        unit.missed.clear()
+        unit.leader_settings_seen = None
 
     def commit_relation_hook(self, unit, hook):
         members = unit.members[hook.relation]
@@ -343,10 +445,23 @@ class Model:
         elif hook.kind == 'departed':
             del members[hook.remote_unit]
             unit.cache.pop((hook.relation, hook.remote_unit), None)
+        elif hook.kind == 'broken':
+            unit.left.add(hook.relation)
+            self.leave_scope(unit, self.relations[hook.relation], told=True)
 
     def fail(self, name, hook):
-        """Only this hook runs from now on, until it succeeds (JS 6); an action just ends."""
+        """Only this hook and actions run until it succeeds (JS 6); an action just ends."""
+        unit = self.unit(name)
         if hook.kind in TASKS:
-            self.unit(name).actions.pop(0)
+            unit.actions.pop(0)
         else:
-            self.unit(name).failed = hook
+            unit.failed, unit.queued = hook, None
+
+    def requeue(self, name, hook):
+        """The agent stopped in the middle of it: it runs again, and first (JSRC B10, F9)."""
+        unit = self.unit(name)
+        if hook.kind in TASKS:
+            unit.actions.pop(0)  # an action is not run again
+        else:
+            unit.failed, unit.queued = None, hook
+        self.restart_agent(name)

@@ -17,6 +17,8 @@ def kv(database):
         return {}
     connection = sqlite3.connect(str(database))
     try:
+        if not connection.execute("select 1 from sqlite_master where name = 'kv'").fetchone():
+            return {}  # another framework's
         return {key: json.loads(data) for key, data in
                 connection.execute('select key, data from kv order by key')
                 if not key.startswith(PASSING)}

@@ -77,11 +77,12 @@ class RememberedJuju(Juju):
         self.real_runs = self.reused = 0
 
     def save(self):
-        return pickle.dumps(self.model, -1), dict(self.unitdata), dict(self.lives)
+        return pickle.dumps(self.model, -1), dict(self.unitdata), dict(self.lives), \
+            dict(self.history)
 
     def load(self, state):
-        self.model, self.unitdata, self.lives = pickle.loads(state[0]), dict(state[1]), \
-            dict(state[2])
+        self.model = pickle.loads(state[0])
+        self.unitdata, self.lives, self.history = (dict(each) for each in state[1:])
 
     def add_unit(self, name=None):
         name = super().add_unit(name)
@@ -91,6 +92,12 @@ class RememberedJuju(Juju):
 
     def kv(self, unit):
         return parsed(self.unitdata[unit])
+
+    def unitdata_text(self, unit):
+        return self.unitdata[unit]
+
+    def set_unitdata(self, unit, text):
+        self.unitdata[unit] = text
 
     def charm_directory(self, unit):
         return str(self.charm)  # also of a unit that this state does not have
@@ -128,8 +135,8 @@ class RememberedJuju(Juju):
             while node.call:
                 past.append(answers(*node.call, '/'))
                 node = node.branches.setdefault(past[-1], Node())
-        except Killed:
-            run.exit_code = -9
+        except Killed as killed:
+            run.exit_code = -killed.signal
             return
         if node.end:
             self.reused += 1

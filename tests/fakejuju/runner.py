@@ -14,7 +14,7 @@ import tempfile
 import threading
 from collections import namedtuple
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 import yaml
 
@@ -55,16 +55,21 @@ class Run:
 
 
 class Killed(Exception):
-    """The hook is killed at this call of a hook tool."""
+    """The hook gets this signal at this call of a hook tool."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.signal = number
 
 
 class Answers:
     """Answers the hook tools of one run, and brings in its faults."""
 
-    def __init__(self, run, context, kill_at=None, fail_at=None, on_call=None):
+    def __init__(self, run, context, kill_at=None, fail_at=None, on_call=None,
+                 interrupted_at=None):
         self.run = run
         self.context = context
-        self.kill_at = kill_at
+        self.signals = {kill_at: signal.SIGKILL, interrupted_at: signal.SIGTERM}
         self.fail_at = fail_at
         self.on_call = on_call or {}
         self.names = tools.tools_of(context.model.version)
@@ -79,9 +84,9 @@ class Answers:
             self.count += 1
             if self.count in self.on_call:
                 self.on_call[self.count]()
-            if self.count == self.kill_at:
+            if self.count in self.signals:
                 self.run.calls.append(Call(argv, stdin, None, '', ''))
-                raise Killed
+                raise Killed(self.signals[self.count])
         if self.count == self.fail_at and argv[0] != 'juju-log':
             result = DISCONNECTED
         else:
@@ -160,6 +165,7 @@ class Juju:
             for name, option in yaml.safe_load(options.read_text())['options'].items():
                 self.model.config.setdefault(name, option.get('default'))
         self.runs = []
+        self.history: Dict[str, Tuple[str, ...]] = {}  # unit -> its unitdata after each hook
         # A short path of its own: the address of a unix socket has at most 107 bytes.
         self.scratch = Path(tempfile.mkdtemp(prefix='fakejuju-'))
         self.agent = Agent(str(self.scratch / 'socket'))
@@ -176,6 +182,7 @@ class Juju:
         for name in self.model.units:
             shutil.copytree(str(self.unit_directory(name)), str(other.unit_directory(name)))
         other.runs = list(self.runs)
+        other.history = dict(self.history)
         return other
 
     def install_tools(self):
@@ -209,30 +216,63 @@ class Juju:
         home.mkdir()
         if self.real:
             shutil.copytree(str(self.charm), str(home / 'charm'))
+        self.history[name] = ('{}',)
         return name
 
     def refresh(self, unit, charm, force=False):
-        """Bring a unit to another build of the charm; out of an error only by force (JS 10)."""
+        """Have a unit go to another build of the charm: next, or when it is out of its error.
+
+        There it still retries once with the old code (JSRC B5). If that succeeds upgrade-charm
+        follows; if not, as at once with `force` below Juju 4, the code is swapped beneath the
+        failed hook and upgrade-charm never runs (JSRC F8, JS 10).
+        """
+        agent, self.charm = self.model.unit(unit), self.set_charm(charm)
+        agent.upgrade = str(charm)
+        if agent.failed and force and self.model.major < 4:
+            self.deploy(unit)
+        else:
+            agent.due.add('upgrade-charm')
+
+    def set_charm(self, charm):
+        """What the application's peer relations become; the Path of the charm."""
+        metadata = yaml.safe_load((Path(charm) / 'metadata.yaml').read_text())
+        new, old = list(metadata.get('peers') or ()), list(self.metadata.get('peers') or ())
+        if new != old:
+            if self.model.major >= 4:  # JSRC F7
+                gone = sorted(set(old) - set(new))
+                raise ValueError('setting application "{}" charm: '.format(self.model.app) + (
+                    'charm has no corresponding peer relation "{}". Please scale down to 0 units '
+                    'to refresh'.format(gone[0]) if gone else
+                    'one or more of the provided endpoints "{}" do not exist'.format(
+                        ', '.join(['juju-info'] + sorted(new)))))
+            # JSRC A15: at once, for a unit when it has the new code.
+            for agent in self.model.units.values():
+                agent.endpoints = agent.endpoints or old
+            for relation in list(self.model.relations.values()):
+                if relation.endpoint not in new:
+                    self.model.remove_relation(relation.id)
+            for endpoint in new:
+                if endpoint not in old:
+                    self.model.add_relation(endpoint)
+            self.metadata, self.endpoint = metadata, new[0] if new else None
+        return Path(charm)
+
+    def deploy(self, unit):
+        """Swap the unit's charm."""
         agent = self.model.unit(unit)
-        if agent.failed and not force:
-            raise ValueError('unit "{}" is in an error state'.format(unit))
-        endpoints = list(yaml.safe_load((Path(charm) / 'metadata.yaml').read_text())['peers'])
-        if endpoints != list(self.metadata['peers']):
-            raise NotModelled('a refresh that brings peer endpoints ' + ', '.join(endpoints))
-        old, agent.charm = agent.charm, str(charm)
-        self.charm = Path(charm)
+        old, agent.charm, agent.upgrade, agent.endpoints = agent.charm, agent.upgrade, None, None
+        agent.due.discard('upgrade-charm')
+        self.model.watch_again(agent)
         if self.real:  # what the old revision brought goes, what the unit made stays
-            home = self.unit_directory(unit) / 'charm'
+            home, new = self.unit_directory(unit) / 'charm', Path(agent.charm)
             for path in Path(old).rglob('*'):
                 if path.is_file():
                     (home / path.relative_to(old)).unlink(missing_ok=True)
-            for path in self.charm.rglob('*'):
+            for path in new.rglob('*'):
                 if path.is_file():
-                    target = home / path.relative_to(self.charm)
+                    target = home / path.relative_to(new)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy(str(path), str(target))
-        if not agent.failed:
-            agent.due.add('upgrade-charm')
 
     def action(self, unit, name, /, **params):
         """Queue an action; its Run tells the results."""
@@ -244,6 +284,14 @@ class Juju:
         self.model.unit(unit).actions.append(Hook(command, 'exec'))
 
     def config_changed(self, unit):
+        """What `juju config` does: on an idle unit of Juju 4 config-changed runs twice (F6)."""
+        agent = self.model.unit(unit)
+        agent.config_again = self.model.config_twice and self.next_hook(unit) is None
+        agent.due.add('config-changed')
+
+    def change_address(self, unit, address):
+        """Juju rewrites its keys in the bag when config-changed is over (JSRC B7)."""
+        self.model.addresses[unit] = address
         self.model.unit(unit).due.add('config-changed')
 
     def update_status(self, unit):
@@ -252,8 +300,8 @@ class Juju:
     def elect(self, unit):
         self.model.elect(unit)
 
-    def depose(self):
-        self.model.depose()
+    def depose(self, unnoticed=False):
+        self.model.depose(unnoticed)
 
     def remove_unit(self, unit):
         self.model.remove_unit(unit)
@@ -270,6 +318,90 @@ class Juju:
 
     def restart_agent(self, unit):
         self.model.restart_agent(unit)
+
+    def reboot(self, unit):
+        """Of the machine: the agent restarts, and start runs again (JSRC B6)."""
+        agent = self.model.unit(unit)
+        self.model.restart_agent(unit)
+        if agent.started:
+            agent.due.add('start')
+
+    def resolve(self, unit, retry=True):
+        """`juju resolve`; a retry is what the unit runs next anyway (JSRC F5)."""
+        if not self.model.unit(unit).failed:
+            raise ValueError('unit "{}" is not in an error state'.format(unit))
+        if not retry:
+            self.skip(unit)
+
+    def skip(self, unit):
+        """The unit's failed hook, or its next one, counts as done and has not been run; the Hook.
+
+        `juju resolve --no-retry` (JSRC A14), or a debug-hooks session that is left.
+        """
+        agent = self.model.unit(unit)
+        failed = agent.failed and self.model.holds(agent, agent.failed)
+        hook = agent.failed if failed else self.next_hook(unit)
+        if hook is None or hook.kind in TASKS:
+            raise ValueError('no hook is due on {}'.format(unit))
+        if hook.kind == 'upgrade-charm':
+            self.deploy(unit)
+        self.model.begin(unit, hook)
+        self.model.commit(unit, hook)
+        self.model.end(unit)
+        return hook
+
+    def remove_relation(self, relation):
+        self.model.destroy_relation(relation)
+
+    # What a hook of a unit has committed while another unit was in one.
+
+    def write(self, unit, /, **settings):
+        """Into the unit's own bag; '' deletes."""
+        self.relation().units[unit].merge(settings, self.model.content_versions)
+
+    def write_app(self, unit, /, **settings):
+        if self.model.leader != unit:
+            raise ValueError('{} does not lead'.format(unit))
+        self.relation().app.merge(settings, self.model.content_versions)
+
+    # Backups.
+
+    def bags(self):
+        """What all bags hold now, for `restore_bags`."""
+        return {id_: {owner: (dict(bag.settings), bag.version)
+                      for owner, bag in [*relation.units.items(), (self.model.app, relation.app)]}
+                for id_, relation in self.model.relations.items()}
+
+    def restore_bags(self, snapshot, owner=None):
+        """All bags, or those of one owner, go back with their versions: to those who have seen
+        later ones they have changed. Units that came since keep theirs. (Where the controller was
+        away its agents restart, too: `restart_agent`.)
+        """
+        for id_, relation in self.model.relations.items():
+            for name, bag in [*relation.units.items(), (self.model.app, relation.app)]:
+                if owner in (None, name) and name in snapshot.get(id_, ()):
+                    settings, bag.version = snapshot[id_][name]
+                    bag.settings = dict(settings)
+
+    def unitdata_history(self, unit):
+        """What its unitdata was when the unit was new and after each hook, as JSON."""
+        return self.history[unit]
+
+    def restore_unitdata(self, unit, hooks_ago=1):
+        """What was on the unit's disk that many hooks ago is there again."""
+        history = self.history[unit]
+        if not 0 <= hooks_ago < len(history):
+            raise ValueError('{} has run {} hooks'.format(unit, len(history) - 1))
+        self.set_unitdata(unit, history[-1 - hooks_ago])
+
+    def lose_unitdata(self, unit):
+        self.set_unitdata(unit, '{}')
+
+    def set_unitdata(self, unit, text):
+        reactive.restore(self.state_db(unit), json.loads(text))
+
+    def unitdata_text(self, unit):
+        return json.dumps(self.kv(unit), sort_keys=True)
 
     def add_relation_id(self, endpoint):
         return self.model.add_relation(endpoint)
@@ -315,46 +447,78 @@ class Juju:
         return self.model.next_hook(unit)
 
     def run(self, unit, kill_at=None, fail_at=None, exit=0, fail_commit=False,
-            depose_before_commit=False, on_call=None):
+            depose_before_commit=False, on_call=None, interrupted_at=None, again=False):
         """Run the unit's next hook, perhaps with a fault.
 
         kill_at: the process is killed at its n-th call of a hook tool (juju-log not counted),
-        before it is answered. fail_at: that call fails, the agent having lost the controller for
-        a moment. exit: the hook runs and is then taken to have exited with that code.
-        fail_commit: the controller is away when the hook is over. depose_before_commit: the
-        leadership is lost then. on_call: {n: callable}, called before the n-th call.
+        before it is answered: an error. interrupted_at: the unit's agent stops there, with
+        SIGTERM to the hook, and starts again: no error (JSRC B10). fail_at: that call fails, the
+        agent having lost the controller for a moment. exit: the hook runs and is then taken to
+        have exited with that code. fail_commit: the controller is away when the hook is over.
+        depose_before_commit: the leadership is lost then. again: what the hook wrote is committed,
+        but the agent dies before it notes that and runs the hook again (JSRC A13). on_call:
+        {n: callable}, called before the n-th call.
         """
         hook = self.next_hook(unit)
         if hook is None:
             raise ValueError('no hook is due on {}'.format(unit))
         run = Run(unit, hook)
         self.runs.append(run)
+        if hook.kind == 'upgrade-charm':
+            self.deploy(unit)
         file = self.hook_file(unit, hook)
-        if hook.kind != 'exec' and not file:  # counts as done; nothing is flushed (JS 3)
-            if hook.kind == 'action':
-                raise ValueError('action "{}" not defined'.format(hook.name))
-            run.exit_code, run.committed = 0, True
-            self.model.commit(unit, hook)
-            return run
-        context = Context(self.model, unit, hook)
-        self.execute(run, context, file, Answers(run, context, kill_at, fail_at, on_call))
-        run.log, run.exit_code = context.log, run.exit_code or exit
-        run.action = context.action if hook.kind in TASKS else None
-        if depose_before_commit:
-            self.depose()
+        if hook.kind == 'action' and not file:
+            raise ValueError('action "{}" not defined'.format(hook.name))
+        swaps = self.model.unit(unit).upgrade and self.model.unit(unit).failed == hook
+        self.model.begin(unit, hook)
         try:
-            if run.exit_code:
+            if not file and hook.kind != 'exec':  # counts as done; nothing is flushed (JS 3)
+                run.exit_code, run.committed = 0, True
+                self.model.commit(unit, hook)
+                return run
+            context = Context(self.model, unit, hook)
+            self.execute(run, context, file, Answers(run, context, kill_at, fail_at, on_call,
+                                                     interrupted_at))
+            self.history[unit] = (*self.history.get(unit, ()), self.unitdata_text(unit))
+            run.log, run.exit_code = context.log, run.exit_code or exit
+            run.action = context.action if hook.kind in TASKS else None
+            if depose_before_commit:
+                self.depose()
+            self.conclude(run, context, fail_commit, again)
+        finally:
+            self.model.end(unit)
+        if swaps and not run.committed:
+            self.deploy(unit)
+        return run
+
+    def conclude(self, run, context, fail_commit, again):
+        """Commit what the hook wrote, or not, and have the agent go on."""
+        unit, hook = run.unit, run.hook
+        try:
+            if run.exit_code and hook.kind != 'exec':  # JSRC C1
                 raise CommitFailed('exit code {}'.format(run.exit_code))
             if fail_commit:
                 raise CommitFailed('the controller is away')
             run.changes = context.commit()
         except CommitFailed as error:
             run.error = str(error)
-            self.model.fail(unit, hook)
+            if run.action:  # JSRC C3
+                run.action['status'] = 'failed'
+                if run.exit_code:
+                    run.action['message'] = 'exit status {}'.format(run.exit_code)
+                elif not run.action['message']:
+                    run.action['message'] = 'committing requested changes failed'
+            if run.exit_code == -signal.SIGTERM:
+                self.model.requeue(unit, hook)
+            else:
+                self.model.fail(unit, hook)
+            return
+        run.committed = True
+        if again:
+            run.error = 'the agent died before it had noted that'
+            self.model.requeue(unit, hook)
         else:
-            run.committed = True
             self.model.commit(unit, hook)
-        return run
 
     def hook_file(self, unit, hook):
         """What the charm has for this hook, or None."""
@@ -382,7 +546,7 @@ class Juju:
                 process = subprocess.Popen(command, cwd=charm, env=run.env, stdout=stdout,
                                            stderr=stderr, stdin=subprocess.DEVNULL,
                                            start_new_session=True)
-            self.agent.serve(answers, lambda: os.killpg(process.pid, signal.SIGKILL))
+            self.agent.serve(answers, lambda number: os.killpg(process.pid, number))
             run.exit_code = process.wait()
         elif run.hook.kind == 'exec':
             raise NotModelled('juju exec in a forked hook')
@@ -391,7 +555,7 @@ class Juju:
                 raise PermissionError('{} is not executable'.format(file))
             server = Forkserver.shared()
             pid = server.start(str(file), charm, run.env, *output)
-            self.agent.serve(answers, lambda: os.kill(pid, signal.SIGKILL))
+            self.agent.serve(answers, lambda number: os.kill(pid, number))
             run.exit_code = server.wait()
         self.agent.end()
         run.stdout, run.stderr = (Path(path).read_text(errors='replace') for path in output)
@@ -460,13 +624,13 @@ class Agent:
                         raise NotModelled('a process that outlives its hook')
                     answer = self.answers(**request)
                     connection.sendall(marshal.dumps(answer and tuple(answer)))
-                except Killed:
-                    self.kill()
+                except Killed as killed:
+                    self.kill(killed.signal)
                 except ConnectionError:  # the hook was killed
                     pass
                 except Exception as problem:  # NotModelled, or an error in the double
                     self.problem = problem
-                    self.kill()
+                    self.kill(signal.SIGKILL)
 
     def close(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:

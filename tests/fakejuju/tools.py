@@ -13,6 +13,7 @@ from typing import Any, Dict, List
 
 import yaml
 
+from .context import Denied
 from .model import NotModelled, Secret
 
 Result = namedtuple('Result', 'code stdout stderr')
@@ -99,17 +100,11 @@ def relation_of(context, options):
     endpoint, _, number = given.rpartition(':')
     if not number.isdigit():
         raise usage('invalid value "{}" for option -r: invalid relation id'.format(given))
-    for id_, relation in context.model.relations.items():
+    for id_, relation in context.relations().items():
         # Juju's code ignores the endpoint's name, the newest perhaps not; the double is strict.
         if id_.endswith(':' + number) and endpoint in ('', relation.endpoint):
             return id_
     raise usage('invalid value "{}" for option -r: relation not found'.format(given))
-
-
-def in_scope(context, relation):
-    """A unit has no access before it has entered (JS 1.3: in install there is no relation)."""
-    if context.unit.name not in context.model.relations[relation].units:
-        raise failure('permission denied')
 
 
 def relation_get(context, arguments, stdin):
@@ -127,11 +122,10 @@ def relation_get(context, arguments, stdin):
             if target == model.app:
                 raise usage('expected unit name, got application name "{}"'.format(target))
             raise usage('invalid unit name "{}"'.format(target))
-    elif hook.relation is None:
+    elif hook.relation is None or hook.kind == 'broken' and not app:  # JSRC F1
         raise usage('no unit or application specified')
     else:  # a bare relation-get reads the application's bag where no unit is remote (JS 4.2)
         target = model.app if app or not hook.remote_unit else hook.remote_unit
-    in_scope(context, relation)
     if target.split('/')[0] != model.app:
         raise failure('permission denied')
     if target != model.app and target not in model.relations[relation].units:
@@ -157,13 +151,9 @@ def relation_set(context, arguments, stdin):
         settings[key] = value
     if 'file' in options:
         settings = dict(settings_in(options['file'], stdin), **settings)
-    in_scope(context, relation)
     app = options.get('app', False)
     if app and not context.is_leader():
         raise failure('cannot write relation settings')
-    if context.model.major >= 4 and not app:  # these two are Juju's own (JS 4.7)
-        settings = {key: value for key, value in settings.items()
-                    if key not in ('ingress-address', 'egress-subnets')}
     if settings:
         context.write(relation, app, settings)
     return ''
@@ -214,9 +204,8 @@ def relation_ids(context, arguments, stdin):
         endpoint = context.hook.relation.split(':')[0]
     else:
         raise usage('no endpoint name specified')
-    # Before install is over the agent tracks no relation (JS 1.3).
-    return show(sorted(id_ for id_, relation in context.model.relations.items()
-                       if relation.endpoint == endpoint and context.unit.installed), options)
+    return show(sorted(id_ for id_, relation in context.relations().items()
+                       if relation.endpoint == endpoint and not context.hidden(relation)), options)
 
 
 # Leadership.
@@ -363,7 +352,7 @@ def secret_ids(context, arguments, stdin):
 # Actions.
 
 def in_action(context):
-    if context.hook.kind != 'action':
+    if not context.is_action():
         raise failure('not running an action')
     return context.action
 
@@ -472,17 +461,33 @@ def network_get(context, arguments, stdin):
         'egress-subnets': [address + '/32'], 'ingress-addresses': [address]}, options)
 
 
+def goal_state(context, arguments, stdin):
+    """All units that Juju has a row of; a peer relation is not in it, a subordinate sees nobody."""
+    options, positional = parse(arguments)
+    none_left(positional)
+    units = {}
+    for name, unit in sorted(context.model.units.items()):
+        if not unit.gone and not context.model.subordinate:
+            status = 'dying' if unit.life == 'dying' else unit.status[0]
+            units[name] = {'status': status, 'since': SINCE}
+    return show({'units': units, 'relations': {}}, options)
+
+
 def application_version_set(context, arguments, stdin):
     return ''
 
 
+# The double has no clock.
+SINCE = '2026-01-01 00:00:00Z'
+
 TOOLS = {function.__name__.replace('_', '-'): function for function in (
     relation_get, relation_set, relation_list, relation_ids, is_leader, leader_get, leader_set,
     secret_add, secret_get, secret_set, secret_ids, action_get, action_set, action_log, action_fail,
-    juju_log, status_set, status_get, config_get, unit_get, network_get, application_version_set)}
+    juju_log, status_set, status_get, config_get, unit_get, network_get, goal_state,
+    application_version_set)}
 
 # Juju has these too; whoever calls them gets an exception in the test.
-NOT_MODELLED = ('add-metric', 'close-port', 'credential-get', 'goal-state', 'k8s-raw-get',
+NOT_MODELLED = ('add-metric', 'close-port', 'credential-get', 'k8s-raw-get',
                 'k8s-raw-set', 'k8s-spec-get', 'k8s-spec-set', 'juju-reboot', 'open-port',
                 'opened-ports', 'payload-register', 'payload-status-set', 'payload-unregister',
                 'pod-spec-get', 'pod-spec-set', 'relation-model-get', 'resource-get',
@@ -510,3 +515,5 @@ def call(context, argv, stdin=''):
         return Result(0, TOOLS[name](context, arguments, stdin), '')
     except ToolError as error:
         return Result(error.code, '', 'ERROR {}\n'.format(error))
+    except Denied as error:
+        return Result(1, '', 'ERROR {}\n'.format(error))

@@ -7,11 +7,14 @@ In `pki/` below the charm's directory, which an upgrade of the charm leaves alon
     certificate.pem  the certificate in use
     ca.pem           the CA certificates that this unit trusts
 """
+import hashlib
 import os
 import re
 import secrets
+import ssl
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 HOME = Path('pki')  # hooks and actions run in the charm's directory
@@ -22,12 +25,25 @@ CA = HOME / 'ca.pem'
 
 NEW_KEY = ('ecparam', '-name', 'prime256v1', '-genkey', '-noout')
 
-# No extension is taken from a CSR.
+# Seconds by which a unit's clock may be behind its leader's and make no difference.
+SLOW = 3600
+
+# With this file the machine's openssl.cnf has no say. No extension is taken from a CSR.
 CONFIG = '''
 [req]
 distinguished_name = subject
 [subject]
 [ca]
+default_ca = files
+[files]
+database = index
+serial = serial
+new_certs_dir = .
+default_md = sha256
+policy = names
+[names]
+commonName = supplied
+[authority]
 basicConstraints = critical, CA:true, pathlen:0
 keyUsage = critical, keyCertSign, cRLSign
 subjectKeyIdentifier = hash
@@ -49,10 +65,10 @@ class Fault(Exception):
 ENVIRONMENT = dict(os.environ, SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
 
 
-def openssl(*arguments, text=''):
+def openssl(*arguments, text='', directory=None):
     """(stdout, stderr) of the command."""
-    done = subprocess.run(('openssl',) + arguments, input=text, universal_newlines=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENVIRONMENT)
+    done = subprocess.run(('openssl',) + arguments, input=text, cwd=directory, env=ENVIRONMENT,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if done.returncode:
         raise Fault(done.stderr.strip())
     return done.stdout, done.stderr
@@ -69,14 +85,35 @@ def write(path, text):
     new.rename(path)
 
 
+def within(most, name, tail):
+    """Name and tail in `most` characters: of a longer name the start, and a digest of the whole."""
+    room = most - len(tail)
+    if len(name) > room:
+        name = '{}-{}'.format(name[:room - 9], hashlib.sha256(name.encode()).hexdigest()[:8])
+    return name + tail
+
+
+def common_name(unit):
+    """The unit's name; Juju limits it nowhere, RFC 5280 to 64 characters."""
+    app, slash, number = unit.partition('/')
+    return within(64, app, slash + number)
+
+
+def host_name(unit):
+    """The unit's name as a label of DNS, which has at most 63 characters."""
+    app, _, number = unit.partition('/')
+    return within(63, app, '-' + number)
+
+
 def subject(name):
     return '/CN=' + name.replace('/', '\\/')
 
 
 def shown(certificate, *fields):
-    """What openssl prints for these fields of a certificate, a line each."""
-    return openssl('x509', '-noout', *['-' + field for field in fields],
-                   text=certificate)[0].splitlines()
+    """{name: text} of what openssl prints for these fields of a certificate."""
+    lines = openssl('x509', '-noout', '-nameopt', 'RFC2253', *['-' + field for field in fields],
+                    text=certificate)[0].splitlines()
+    return dict(line.split('=', 1) for line in lines)
 
 
 def blocks(chain):
@@ -84,26 +121,63 @@ def blocks(chain):
                       re.DOTALL)
 
 
-def is_signed_by(chain, trusted):
-    """Whether one of the trusted CAs has signed the first certificate of the chain."""
+def is_signed_by(chain, trusted, *checks):
+    """Whether one of the trusted CAs has signed the chain's first certificate, valid now or not."""
     with tempfile.TemporaryDirectory() as scratch:
         ca = Path(scratch, 'ca.pem')
         write(ca, trusted)
         try:
-            openssl('verify', '-CAfile', str(ca), text=blocks(chain)[0])
+            openssl('verify', '-no_check_time', '-CAfile', str(ca), *checks, text=blocks(chain)[0])
         except Fault:
             return False
     return True
 
 
+def is_for(chain, address):
+    """Whether the chain's first certificate stands for that address."""
+    certificate, *trusted = blocks(chain)
+    return is_signed_by(certificate, ''.join(trusted), '-verify_ip', address)
+
+
+def untimely(chain):
+    """Why the chain is not to be used now, going by this unit's clock, or None."""
+    now = time.time()
+    for certificate in blocks(chain)[:2]:  # this unit's, and that of the CA that signed it
+        valid = shown(certificate, 'startdate', 'enddate')
+        if now < ssl.cert_time_to_seconds(valid['notBefore']):
+            bound = 'before ' + valid['notBefore']
+        elif now > ssl.cert_time_to_seconds(valid['notAfter']):
+            bound = 'after ' + valid['notAfter']
+        else:
+            continue
+        return "not valid {}, this unit's clock says {}".format(
+            bound, time.strftime('%b %d %H:%M:%S %Y GMT', time.gmtime(now)))
+    return None
+
+
+def ends_within(chain, seconds):
+    """Whether the chain's first certificate ends so soon."""
+    end = shown(blocks(chain)[0], 'enddate')['notAfter']
+    return ssl.cert_time_to_seconds(end) < time.time() + seconds
+
+
+def make_request(key, name):
+    """A CSR for the key in that file."""
+    with tempfile.TemporaryDirectory() as scratch:
+        config = Path(scratch, 'config')
+        write(config, CONFIG.format(names='DNS:any'))
+        return openssl('req', '-new', '-key', str(key), '-config', str(config),
+                       '-subj', subject(name))[0]
+
+
 # A unit.
 
-def request(name):
+def request(unit):
     """This unit's CSR; made, with its key, the first time."""
     if not KEY.exists():
         write(KEY, openssl(*NEW_KEY)[0])
     if not REQUEST.exists():
-        write(REQUEST, openssl('req', '-new', '-key', str(KEY), '-subj', subject(name))[0])
+        write(REQUEST, make_request(KEY, common_name(unit)))
     return REQUEST.read_text()
 
 
@@ -128,44 +202,35 @@ def standing():
     """By which CA the certificate in use is signed, until when, and which CAs this unit trusts."""
     if not CERTIFICATE.exists():
         return None
-    issuer, end = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
-    trusted = [subject for text in blocks(CA.read_text()) for subject in shown(text, 'subject')]
+    certificate = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
+    trusted = [shown(text, 'subject')['subject'] for text in blocks(CA.read_text())]
     return 'signed by {}, trusts {}, until {}'.format(
-        issuer.split()[-1], ' and '.join(sorted(name.split()[-1] for name in trusted)),
-        end.split('=')[1])
-
-
-def ends_within(seconds):
-    """Whether the certificate in use, if there is one, ends so soon."""
-    try:
-        openssl('x509', '-noout', '-checkend', str(seconds), '-in', str(CERTIFICATE))
-    except Fault:
-        return CERTIFICATE.exists()
-    return False
+        certificate['issuer'].split()[-1],
+        ' and '.join(sorted(name.split()[-1] for name in trusted)), certificate['notAfter'])
 
 
 # The leader. The CA's key is in a file only while openssl works with it.
 
-def make_ca(name):
+def make_ca(app):
     """(certificate, key) of a new CA, good for ten years."""
+    name = within(64, app, ' CA ' + secrets.token_hex(4))
     with tempfile.TemporaryDirectory() as scratch:
-        config, key = Path(scratch, 'config'), Path(scratch, 'key.pem')
-        write(config, CONFIG.format(names='DNS:' + name))
-        write(key, openssl(*NEW_KEY)[0])
-        certificate = openssl(
-            'req', '-x509', '-new', '-key', str(key), '-config', str(config), '-extensions', 'ca',
-            '-subj', subject('{} CA {}'.format(name, secrets.token_hex(4))), '-days', '3650')[0]
-        return certificate, key.read_text()
+        file = Path(scratch, 'key.pem')
+        write(file, openssl(*NEW_KEY)[0])
+        key, csr = file.read_text(), make_request(file, name)
+    return issue(csr, name, 3650, key, '-selfsign', '-extensions', 'authority'), key
 
 
 def objection(csr):
     """Why this CSR should not be signed, or None."""
     try:
-        public_key, verdict = openssl('req', '-noout', '-pubkey', '-verify', text=csr)
-        key = openssl('pkey', '-pubin', '-noout', '-text', text=public_key)[0]
+        printed = openssl('req', '-noout', '-pubkey', '-verify', text=csr)
+        key = openssl('pkey', '-pubin', '-noout', '-text', text=printed[0])[0]
     except Fault as fault:
         return str(fault)[:500] or 'openssl cannot read it'
-    if 'verify OK' not in verdict:  # older versions exit 0 whatever they find
+    # openssl/openssl apps/req.c: 1.1.1 to 3.0, at least, exit with 0 after these words; newer
+    # ones with 1. "verify OK" is on stderr up to 3.4, on stdout since.
+    if 'verify failure' in ''.join(printed):
         return 'it is not signed with its own key'
     bits = re.search(r'\(([0-9]+) bit', key)
     least = 2048 if 'Modulus' in key else 224
@@ -174,23 +239,29 @@ def objection(csr):
     return None
 
 
-def sign(csr, name, alternative_names, days, ca_certificate, ca_key):
+def sign(csr, unit, alternative_names, days, ca_certificate, ca_key):
     """A certificate for the key that signed `csr`, for server and client use.
 
     All that is taken from the CSR is its public key; see `objection` first.
     """
-    public_key = openssl('req', '-noout', '-pubkey', text=csr)[0]
+    return issue(csr, common_name(unit), days, ca_key, '-cert', 'ca', '-extensions', 'leaf',
+                 ca=ca_certificate, config=CONFIG.format(names=', '.join(alternative_names)))
+
+
+def issue(csr, name, days, key, *options, ca='', config=CONFIG.format(names='DNS:any')):
+    """A certificate, valid since an hour ago: `openssl ca` can do that from 1.1.1 on."""
     with tempfile.TemporaryDirectory() as scratch:
-        files = {key: Path(scratch, key) for key in ('config', 'public', 'ca', 'key', 'request')}
-        write(files['config'], CONFIG.format(names=', '.join(alternative_names)))
-        write(files['public'], public_key)
-        write(files['ca'], ca_certificate)
-        write(files['key'], ca_key)
-        # Carries the subject; -force_pubkey puts the unit's key in place of the CA's.
-        write(files['request'], openssl('req', '-new', '-key', str(files['key']),
-                                        '-config', str(files['config']), '-subj', subject(name))[0])
-        return openssl(
-            'x509', '-req', '-in', str(files['request']), '-force_pubkey', str(files['public']),
-            '-CA', str(files['ca']), '-CAkey', str(files['key']),
-            '-set_serial', str(secrets.randbits(159)), '-days', str(days),
-            '-extfile', str(files['config']), '-extensions', 'leaf')[0]
+        files = {'config': config, 'csr': csr, 'key': key, 'ca': ca,
+                 'index': '', 'serial': '{:040x}'.format(secrets.randbits(159))}
+        for file, text in files.items():
+            write(Path(scratch, file), text)
+        printed = openssl(
+            'ca', '-config', 'config', '-batch', '-notext', '-in', 'csr', '-keyfile', 'key',
+            '-subj', subject(name), '-startdate', moment(-SLOW), '-enddate', moment(days * 86400),
+            *options, directory=scratch)[0]
+        return blocks(printed)[0]
+
+
+def moment(seconds):
+    """So many seconds from now, in ASN.1's form."""
+    return time.strftime('%Y%m%d%H%M%SZ', time.gmtime(time.time() + seconds))

@@ -31,13 +31,18 @@ def sign(tls):
 
 @when('signed certificate available')
 def install(tls):
+    if pki.untimely(tls.get_signed_cert()):
+        return  # `tell` says so; the flag stays, and the next hook tries again
     pki.install(tls.get_signed_cert())
     clear_flag('signed certificate available')
 
 
-@hook('update-status')
+@hook('config-changed', 'update-status')
 def renew_in_time():
-    if pki.ends_within(hookenv.config('certificate-days') * 86400 // 3):
+    """Ask anew when the certificate ends soon, or this unit has another address than is in it."""
+    chain, address = interface().get_signed_cert(), address_of(hookenv.local_unit())
+    if chain and (pki.ends_within(chain, hookenv.config('certificate-days') * 86400 // 3)
+                  or address and not pki.is_for(chain, address)):
         renew()
 
 
@@ -120,16 +125,18 @@ def interface():
 
 
 def tell():
-    """Say what this unit has or waits for; the leader, who else waits."""
-    status = ('waiting', 'for a certificate from the leader')
-    if interface().get_refusal():
-        status = ('blocked', 'request refused: ' + interface().get_refusal())
-    elif pki.standing():
-        status = ('active', pki.standing())
-    states = [request['state'] for request in interface().get_requests().values()]
+    """Say what this unit has, and what is against it; the leader, who else waits."""
+    tls = interface()
+    refusal, chain, standing = tls.get_refusal(), tls.get_signed_cert(), pki.standing()
+    untimely = chain and pki.untimely(chain)
+    messages = ['request refused: ' + refusal] if refusal else []
+    messages += ['certificate ' + untimely] if untimely else []
+    messages += [standing] if standing else []
+    states = [request['state'] for request in tls.get_requests().values()]
     waiting = states.count('waiting') + states.count('none')
-    if waiting:
-        status = (status[0], '{}; {} of {} waiting'.format(status[1], waiting, len(states)))
+    status = ('blocked' if refusal else 'waiting' if untimely or not standing else 'active',
+              '; '.join(messages or ['for a certificate from the leader'])
+              + ('; {} of {} waiting'.format(waiting, len(states)) if waiting else ''))
     if data_changed('status', status):
         hookenv.status_set(*status)
 
@@ -147,14 +154,24 @@ def certificate_for(unit, csr):
 
 def alternative_names(unit):
     """What the certificate of that unit may stand for: Juju's word for it, not the CSR's."""
-    names = ['DNS:' + unit.replace('/', '-')]
-    relation = hookenv.relation_ids('certificates')[-1]
-    try:
-        address = hookenv.relation_get('ingress-address', unit, relation)
-        names.append('IP:{}'.format(ipaddress.ip_address(address)))
-    except ValueError:
+    host, address = pki.host_name(unit), address_of(unit)
+    names = ['DNS:' + host]
+    if address:
+        names.append('IP:' + address)
+    else:
         hookenv.log('{} has no IP address for its certificate'.format(unit), hookenv.WARNING)
+    if host != unit.replace('/', '-'):
+        names.append('URI:juju:' + unit)  # a label of DNS is too short for it
     return names
+
+
+def address_of(unit):
+    """The IP address of that unit, or None: it may have none, or a name, or no relation."""
+    try:
+        relation = hookenv.relation_ids('certificates')[-1]
+        return str(ipaddress.ip_address(hookenv.relation_get('ingress-address', unit, relation)))
+    except (IndexError, ValueError):
+        return None
 
 
 def certificate_authority():

@@ -1,0 +1,89 @@
+"""The example's keys, requests and certificates, without Juju."""
+import importlib.util
+import ssl
+import time
+
+import pytest
+
+from world import TESTS
+
+pytestmark = pytest.mark.once
+
+# Juju's rule for names (juju/names) has no limit, but an agent's log is a file with the name
+# unit-APP-N.log, and a file system gives that 255 bytes.
+LONGEST = 255 - len('unit-' + '-0' + '.log')
+
+
+@pytest.fixture
+def pki(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    spec = importlib.util.spec_from_file_location('pki', str(TESTS / 'example/lib/pki.py'))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def applications(length):
+    """Some names of that length that differ at the end."""
+    return ['a' * (length - 1) + last for last in 'abc']
+
+
+def test_names_of_every_length_fit_and_differ(pki):
+    units = ['{}/{}'.format(app, number) for length in range(1, LONGEST + 1)
+             for app in applications(length) for number in (0, 7, 12345)]
+    for name_of, most, separator in ((pki.common_name, 64, '/'), (pki.host_name, 63, '-')):
+        names = {unit: name_of(unit) for unit in units}
+        assert len(set(names.values())) == len(units)
+        for unit, name in names.items():
+            full = unit.replace('/', separator)
+            assert name == full if len(full) <= most else len(name) == most
+            number = separator + unit.split('/')[1]
+            assert name.endswith(number) and full.startswith(name[:most - 9 - len(number)])
+
+
+@pytest.mark.parametrize('length', [1, 52, 53, 61, 62, LONGEST])
+def test_openssl_signs_for_names_of_that_length(pki, length):
+    app = applications(length)[0]
+    unit = app + '/0'
+    ca, key = pki.make_ca(app)
+    names = ['DNS:' + pki.host_name(unit), 'URI:juju:' + unit]
+    certificate = pki.sign(pki.request(unit), unit, names, 90, ca, key)
+    pki.install(certificate + ca)
+    assert pki.shown(certificate, 'subject')['subject'] == 'CN=' + pki.common_name(unit)
+    assert pki.shown(ca, 'subject')['subject'].startswith('CN=' + app[:43])
+    said = pki.openssl('x509', '-noout', '-ext', 'subjectAltName', text=certificate)[0]
+    assert 'DNS:{}, URI:juju:{}\n'.format(pki.host_name(unit), unit) in said
+    # What openssl prints of a name is escaped; what it asks of a host is not.
+    assert pki.is_signed_by(certificate, ca, '-verify_hostname', pki.host_name(unit))
+
+
+def test_a_certificate_is_valid_since_an_hour_before_it_was_signed(pki):
+    before = time.time()
+    ca, key = pki.make_ca('app')
+    certificate = pki.sign(pki.request('app/0'), 'app/0', ['DNS:app-0'], 90, ca, key)
+    for text, days in ((ca, 3650), (certificate, 90)):
+        dates = pki.shown(text, 'startdate', 'enddate')
+        start, end = (ssl.cert_time_to_seconds(dates[name]) for name in ('notBefore', 'notAfter'))
+        assert before - 3601 <= start <= time.time() - 3600
+        assert before - 1 <= end - days * 86400 <= time.time()
+
+
+@pytest.mark.parametrize('address, other', [('127.0.0.1', '127.0.0.2'), ('fe80::1', 'fe80::2')])
+def test_a_certificate_is_for_the_addresses_in_it(pki, address, other):
+    ca, key = pki.make_ca('app')
+    names = ['DNS:app-0', 'IP:' + address]
+    chain = pki.sign(pki.request('app/0'), 'app/0', names, 90, ca, key) + ca
+    assert pki.is_for(chain, address)
+    assert not pki.is_for(chain, other)
+
+
+def test_a_certificate_that_has_ended_is_untimely_and_still_its_cas(pki):
+    ca, key = pki.make_ca('app')
+    certificate = pki.sign(pki.request('app/0'), 'app/0', ['DNS:app-0'], 0, ca, key)
+    time.sleep(1.1)
+    end = pki.shown(certificate, 'enddate')['notAfter']
+    assert pki.untimely(certificate + ca).startswith(
+        "not valid after {}, this unit's clock says ".format(end))
+    assert pki.untimely(ca) is None
+    assert pki.is_signed_by(certificate, ca)
+    assert pki.ends_within(certificate + ca, 0) and not pki.ends_within(ca, 0)
