@@ -27,7 +27,6 @@ def charms(tmp_path_factory):
 def four(charms, tmp_path_factory):
     """Four units of the reactive example, all served, the first the leader."""
     with Juju(charms[0], tmp_path_factory.mktemp('four') / 'units', real=True, forked=True) as juju:
-        juju.model.config['certificate-days'] = 1  # to be raised with each renewal
         for _ in UNITS:
             juju.add_unit()
         juju.elect(UNITS[0])
@@ -53,54 +52,55 @@ class Move:
         return self.juju.app_bag().get(unit + '_csr_id')
 
     def settle(self):
-        """One hook per unit in turn, as the double's own; none fails, none loses a file."""
+        """One hook per unit in turn, as the double's own, with a look after each."""
         while any(self.juju.next_hook(unit) for unit in self.juju.units()):
             for unit in self.juju.units():
                 if self.juju.next_hook(unit):
-                    run = self.juju.run(unit)
-                    assert run.committed, run.story()
-                    key, certificate = self.file(unit, 'key.pem'), self.file(unit, 'certificate.pem')
-                    assert self.keys.get(unit) in (None, key)
-                    assert certificate or unit not in self.served
-                    self.keys[unit] = key
-                    self.served |= {unit} if certificate else set()
-                    self.count(run.changes.get(self.juju.model.app, {}))
+                    self.run(unit)
 
-    def count(self, changes):
-        for key, (_, new) in changes.items():
-            unit, _, kind = key.partition('_')
+    def run(self, unit):
+        run = self.juju.run(unit)
+        assert run.committed, run.story()
+        key = self.file(unit, 'key.pem')
+        assert self.keys.get(unit) in (None, key)
+        self.keys[unit] = key
+        self.served |= {unit} if self.file(unit, 'certificate.pem') else set()
+        assert (unit in self.served) == bool(self.file(unit, 'certificate.pem'))
+        for key, (_, new) in run.changes.get(self.juju.model.app, {}).items():
+            name, _, kind = key.partition('_')
             if new and kind != 'csr_id':
-                self.answered[unit, self.id(unit)] += 1
+                self.answered[name, self.id(name)] += 1
+        return run
 
-    def renew(self, unit):
-        """It finds that less than a third of the time is left."""
-        self.juju.model.config['certificate-days'] *= 4
-        self.juju.update_status(unit)
-        self.requests += 1
-
-    def add_unit(self):
-        self.requests += 1
-        return self.juju.add_unit()
+    def renew(self, *units):
+        """Less than a third of the time is left, when these units look."""
+        config = self.juju.model.config
+        config['certificate-days'] *= 4
+        for unit in sorted(units, key=lambda unit: unit != self.juju.model.leader):
+            while self.juju.next_hook(unit):  # update-status comes when nothing else is due
+                self.run(unit)
+            self.juju.update_status(unit)
+            assert unit in self.run(unit).changes
+            self.requests += 1
+        config['certificate-days'] //= 4
 
     def refresh(self, order, charm):
-        """Refresh the units in this order; the last one and the first renew meanwhile, a unit is
-        added, the leader goes, and a unit with the other charm, if there is one, leads after it.
+        """Refresh the units in this order. On the way the first and the last renew, a unit is
+        added, and the leader goes; one of the other charm leads after it, if there is one.
         """
+        self.renew(order[0], order[-1])
         for number, unit in enumerate(order):
-            if unit in self.juju.units():
-                self.juju.refresh(unit, charm)
-            if number == 0:
-                self.renew(order[0])
-                self.renew(order[-1])
-            elif number == 1:
-                new = self.add_unit()
-            elif number == 2:
+            if number == 1:
+                new = self.juju.add_unit()
+                self.requests += 1
+            if number == 3:
                 leader = self.juju.model.leader
+                self.renew(new, order[1])
                 self.juju.remove_unit(leader)
-                self.renew(order[1 if leader != order[1] else 0])
                 self.settle()
                 self.juju.elect(order[-1] if leader != order[-1] else new)
-                self.renew(new)
+            if unit in self.juju.units():
+                self.juju.refresh(unit, charm)
             self.settle()
 
     def check(self, charm):

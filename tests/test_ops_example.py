@@ -83,7 +83,7 @@ def ca():
 @pytest.fixture
 def sign(ca):
     """sign(csr, days): a chain."""
-    return lambda csr, days=90: pki.sign(csr, 'tls-example/1', ['DNS:x'], days, *ca) + ca[0]
+    return lambda csr, days=90: pki.sign(csr, 'tls-example/1', ['IP:10.0.0.1'], days, *ca) + ca[0]
 
 
 @pytest.fixture
@@ -171,15 +171,18 @@ def test_a_certificate_for_another_key_is_not_installed(served, sign, stranger):
     served.put(served.id, sign(stranger))
     served.run()
     assert pki.CERTIFICATE.read_text() == in_use
-    assert served.status == testing.BlockedStatus(
-        'not installed: the certificate is not for the key of this unit')
+    assert served.status.name == 'waiting'
+    assert 'not installed: the certificate is not for the key of this unit' in served.status.message
 
 
 def test_what_is_no_certificate_is_not_installed(served):
     in_use = pki.CERTIFICATE.read_text()
     served.put(served.id, 'x')
+    served.run('relation_changed')
+    assert pki.CERTIFICATE.read_text() == in_use and served.status.name == 'waiting'
+    assert served.own['csr_number'] == '1'
     served.run()
-    assert pki.CERTIFICATE.read_text() == in_use and served.status.name == 'blocked'
+    assert served.own['csr_number'] == '2'
 
 
 def test_it_renews_when_told_and_when_it_is_time(served, sign):
@@ -189,10 +192,31 @@ def test_it_renews_when_told_and_when_it_is_time(served, sign):
     served.act('renew')
     assert (served.own['csr'], served.own['csr_number']) == (request, '2')
     served.put(served.id, sign(request, days=29))
-    served.run('config_changed')
+    served.run('relation_changed')
     assert served.own['csr_number'] == '2'
     served.run()
     assert (served.own['csr'], served.own['csr_number']) == (request, '3')
+
+
+def test_it_asks_anew_when_its_address_is_another(served):
+    served.own['ingress-address'] = 'a-name'
+    served.run('config_changed')
+    assert served.own['csr_number'] == '1'
+    served.own['ingress-address'] = '10.0.0.9'
+    served.run('config_changed')
+    served.run('config_changed')
+    assert served.own['csr_number'] == '2'
+
+
+def test_what_has_ended_is_not_taken_and_asked_for_anew(served, sign):
+    in_use = pki.CERTIFICATE.read_text()
+    served.put(served.id, sign(served.own['csr'], days=-1/100))
+    served.run('relation_changed')
+    assert pki.CERTIFICATE.read_text() == in_use and served.status.name == 'waiting'
+    assert served.status.message.startswith('certificate not valid after')
+    assert served.own['csr_number'] == '1'
+    served.run()
+    assert served.own['csr_number'] == '2'
 
 
 def test_a_certificate_that_replaces_another_beside_the_same_id_is_taken(served, sign):
@@ -220,7 +244,7 @@ def test_a_refused_unit_says_why_and_waits(served):
     served.run()
     served.act('renew')
     assert served.own == asked and pki.CERTIFICATE.exists()
-    assert served.status == testing.BlockedStatus('request refused: no weekday')
+    assert served.status == testing.BlockedStatus('request refused: no weekday; ' + pki.standing())
 
 
 def test_a_refusal_of_another_request_is_none(served):
