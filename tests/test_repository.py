@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 import zipfile
 from collections import Counter
 
@@ -24,16 +25,22 @@ def code_blocks(language):
 def test_each_code_block_of_the_readme_is_one_that_is_checked():
     """Here, but for the diagram (test_end_to_end.py) and the text (`demo.py --still`)."""
     assert Counter(language for language, _ in CODE_BLOCKS) == {
-        'python': 1, 'mermaid': 1, 'text': 1, 'yaml': 2, 'json': 1, '': 3}
+        'python': 2, 'mermaid': 1, 'text': 1, 'yaml': 2, 'json': 1, '': 3}
 
 
 def test_the_handlers_on_the_first_screen_are_the_examples_own():
     layer = (TESTS / 'example/reactive/tls_example.py').read_text()
-    shown, = code_blocks('python')
+    shown, _ = code_blocks('python')
     handlers = shown.strip().split('\n\n\n')
     assert len(handlers) >= 3
     for handler in handlers:
         assert handler in layer
+
+
+def test_the_lines_that_matter_in_ops_are_the_examples_own():
+    _, shown = code_blocks('python')
+    assert len(shown.splitlines()) <= 15
+    assert textwrap.indent(shown, ' ' * 4) in (TESTS / 'ops-example/src/charm.py').read_text()
 
 
 @pytest.fixture

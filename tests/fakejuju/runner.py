@@ -146,8 +146,8 @@ class Juju:
     """A model of one application, and the agents of its units.
 
     `charm` is the directory of a built charm, `directory` a new one for the units' files. `forked`:
-    hooks of a real one are forked after all. The knobs are those of Model; or `model` is one that has units already, with their files there.
-    Use it as a context manager, or call close().
+    hooks of a real one are forked after all. The knobs are those of Model; or `model` is one that
+    has units already, with their files there. Use it as a context manager, or call close().
     """
 
     def __init__(self, charm, directory, real=False, app=None, model=None, forked=None, **knobs):
