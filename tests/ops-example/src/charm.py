@@ -77,7 +77,7 @@ class TlsExample(ops.CharmBase):
 
     def tell(self, event: ops.CollectStatusEvent) -> None:
         """Say what this unit has, and what is against it; the leader, who else waits."""
-        refusal, messages, others = '', [], ''
+        refusal, others, standing = '', '', pki.standing()
         if self.tls:
             own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
             refusal = answer.refusal if own.id == answer.id else ''
@@ -89,10 +89,10 @@ class TlsExample(ops.CharmBase):
         messages = ['request refused: ' + refusal] if refusal else []
         messages += ['certificate ' + self.untimely] if self.untimely else []
         messages += ['not installed: ' + self.fault] if self.fault else []
-        messages += [pki.standing()] if pki.standing() else []
-        is_well = pki.standing() and not self.untimely and not self.fault
+        messages += [standing] if standing else []
+        waits = self.untimely or self.fault or not standing
         event.add_status(ops.StatusBase.from_name(
-            'blocked' if refusal else 'active' if is_well else 'waiting',
+            'blocked' if refusal else 'waiting' if waits else 'active',
             '; '.join(messages or ['for a certificate from the leader']) + others))
 
     # The leader.
