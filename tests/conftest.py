@@ -48,10 +48,9 @@ def pytest_terminal_summary(terminalreporter):
                 terminalreporter.line(value)
     counts = {name: len(terminalreporter.getreports(name))
               for name in ('failed', 'error', 'skipped')}
-    summary.record(
-        passed=len(passed), promises=summary.promises(report.nodeid for report in passed),
-        said=', '.join(['{} passed'.format(len(passed))] + [
-            '{} {}'.format(count, name) for name, count in counts.items() if count]))
+    summary.record(', '.join(['{} passed'.format(len(passed))] + [
+        '{} {}'.format(count, name) for name, count in counts.items() if count]),
+        [report.nodeid for report in passed])
 
 
 @pytest.fixture(scope='session')

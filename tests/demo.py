@@ -6,22 +6,25 @@ code is 0 only if all of them went as promised.
 import argparse
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from itertools import permutations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from charm_build import build
 from fakejuju import Juju
-from handshake import Party, shake_hands
+from handshake import Party, openssl, shake_hands
+from needs import missing
+from world import AVAILABLE, CREATE, SIGN, TESTS
 
-LAYER = Path(__file__).parent / 'example'
+NO_FLAG = 'no flag is set'
 
 
 class Broken(Exception):
@@ -33,22 +36,32 @@ def promise(fact, what):
         raise Broken(what)
 
 
-def openssl(*arguments):
-    return subprocess.run(('openssl',) + arguments, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=True).stdout.decode().strip()
+def state(juju, unit):
+    """What the unit says of itself, and which flags of the interface are set."""
+    flags = [flag for flag in (CREATE, SIGN, AVAILABLE) if flag in juju.flags(unit)]
+    return '{}; {}'.format(': '.join(juju.status(unit)),
+                           'set: ' + ', '.join(flags) if flags else NO_FLAG)
+
+
+def handler(run):
+    """In which one the hook ended, as charms.reactive logs it."""
+    logged = re.findall('Invoking reactive handler: (.*)',
+                        '\n'.join(call.argv[-1] for call in run.calls))
+    return ' in ' + logged[-1] if logged else ''
 
 
 class Demo:
-    def __init__(self, console, output):
+    def __init__(self, console, output, layer):
         self.console = console
         self.output = output
+        self.layer = layer
         self.log = open(str(output / 'log.txt'), 'w')
 
     def say(self, text):
         self.console.print(text)
 
     def settle(self, what, juju, after_each=lambda: None):
-        """Run hooks, one per unit in turn, until none is due; show which."""
+        """Run hooks, one per unit in turn, until none is due and all are served; show which."""
         live = self.console.is_terminal
         hooks, calls, start = 0, 0, time.monotonic()
         columns = SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn()
@@ -63,9 +76,13 @@ class Demo:
                     bar.update(task, description='{}: [bold]{}[/] {}'.format(
                         what, unit, run.hook.name))
                     self.record(run)
-                    promise(run.committed, '{} of {} failed:\n{}'.format(
-                        run.hook.name, unit, run.stderr))
+                    promise(run.committed, 'the hook {} of {} failed{} ({}): {}'.format(
+                        run.hook.name, unit, handler(run), state(juju, unit),
+                        (run.stderr.strip() or 'without a word').splitlines()[-1]))
                     after_each()
+        for unit in juju.units():
+            served = juju.status(unit)[0] == 'active' and state(juju, unit).endswith(NO_FLAG)
+            promise(served, '{} is not served: {}'.format(unit, state(juju, unit)))
         self.say('{}: {} hooks, {} hook-tool calls, {:.1f} s'.format(
             what, hooks, calls, time.monotonic() - start))
 
@@ -75,6 +92,7 @@ class Demo:
             print('    ' + ' '.join(call.argv), file=self.log)
         for bag, changes in run.changes.items():
             print('    wrote', bag, sorted(changes), file=self.log)
+        print(run.stderr, file=self.log)
 
     def party(self, juju, unit, kept=False):
         """The files of a unit; copies of certificate and CA go into the output."""
@@ -94,7 +112,7 @@ class Demo:
             party = self.party(juju, unit)
             openssl('verify', '-CAfile', str(party.ca), str(party.certificate))
             text = openssl('x509', '-noout', '-subject', '-enddate', '-serial',
-                           '-in', str(party.certificate))
+                           '-nameopt', 'RFC2253', '-in', str(party.certificate)).strip()
             leads = ' (leader)' if unit == juju.model.leader else ''
             table.add_row(unit + leads, party.address, ': '.join(juju.status(unit)), text)
         self.console.print(table)
@@ -154,7 +172,7 @@ class Demo:
 
     def run(self, units):
         start = time.monotonic()
-        charm = build(LAYER, self.output / 'charm')
+        charm = build(self.layer, self.output / 'charm')
         self.say('built the example with charm-build: {:.1f} s'.format(time.monotonic() - start))
         with Juju(charm, self.output / 'units', real=True) as juju:
             names = [juju.add_unit() for _ in range(units)]
@@ -213,9 +231,13 @@ def main():
     parser.add_argument('--units', type=number_of_units, default=3, metavar='N',
                         help='how many units to start with, 2 to 20 (3)')
     parser.add_argument('--output', type=Path, help='a new directory for certificates and log')
+    parser.add_argument('--layer', type=Path, default=TESTS / 'example', metavar='DIRECTORY',
+                        help='run another charm layer than tests/example')
     parser.add_argument('--still', type=Path, metavar='FILE', help='a Markdown file with lines of '
                         'the output in a text block: check that they are still printed')
     arguments = parser.parse_args()
+    if missing():
+        sys.exit(missing())
     output = arguments.output or Path(tempfile.mkdtemp(prefix='interface-tls-demo-'))
     if arguments.output:
         try:
@@ -223,16 +245,20 @@ def main():
         except OSError as error:
             parser.error('cannot make {}: {}'.format(output, error.strerror))
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False, record=True)
+    demo = Demo(console, output, arguments.layer)
     try:
-        Demo(console, output).run(arguments.units)
+        demo.run(arguments.units)
         if arguments.still:
             still, = re.findall('^```text\n(.*?)^```$', arguments.still.read_text(),
                                 re.DOTALL | re.MULTILINE)
-            missing = set(lasting(still)) - set(lasting(console.export_text()))
-            promise(not missing, '{} also shows {}'.format(arguments.still, sorted(missing)))
+            gone = set(lasting(still)) - set(lasting(console.export_text()))
+            promise(not gone, '{} also shows {}'.format(arguments.still, sorted(gone)))
         return 0
-    except Broken as error:
-        console.print('[red]NOT as promised:[/] {}'.format(error))
+    except Exception as error:
+        traceback.print_exc(file=demo.log)
+        told = str(error) if isinstance(error, Broken) else '{}: {}'.format(
+            type(error).__name__, error)
+        console.print('[red]NOT as promised:[/] ' + escape(' '.join(told.split())), soft_wrap=True)
         return 1
     finally:
         console.print('certificates and log: {}'.format(output), soft_wrap=True)

@@ -1,14 +1,25 @@
 """Mutual TLS over a real loopback socket, between whoever has a key and a certificate."""
+import os
 import socket
 import ssl
+import subprocess
 import threading
 from collections import namedtuple
+from pathlib import Path
 
 # Paths of a unit's private key, of its certificate (with chain), and of the CA that it trusts;
 # and the address that its certificate has to be good for.
 Party = namedtuple('Party', 'name key certificate ca address')
 
 SECONDS = 10
+
+
+def openssl(*arguments, text=''):
+    """What the command prints; CalledProcessError if it does not exit with 0."""
+    return subprocess.run(
+        ('openssl',) + arguments, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        check=True, universal_newlines=True,
+        env=dict(os.environ, OPENSSL_CONF=str(Path(__file__).parent / 'openssl.cnf'))).stdout
 
 
 def context(party, purpose):

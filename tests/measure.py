@@ -13,7 +13,7 @@ def main():
         import coverage  # noqa: F401
     except ImportError:
         said = WITHOUT.format(*sys.version_info)
-        summary.record(said=said, passed=0, promises=[])
+        summary.record(said)
         print(said)
         return 0
     for command in (['run', '-m', 'pytest'] + sys.argv[1:], ['combine', '--quiet'],

@@ -5,6 +5,7 @@ What it does is in integration/, where jubilant drives it.
 import fcntl
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,28 +18,51 @@ from world import METADATA, TESTS, assemble
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('juju command')]
 
 
-class Command:
-    """`juju` on models in that directory."""
+RECORDED = TESTS / 'recorded'
 
-    def __init__(self, directory):
+MANIFEST = """
+bases:
+- {name: ubuntu, channel: '22.04', architectures: [amd64]}
+- {name: ubuntu, channel: '24.04', architectures: [amd64]}
+"""
+
+
+class Command:
+    """`juju` of that version on models in that directory."""
+
+    def __init__(self, directory, version='3.6.8', where=None):
         self.directory = directory
+        self.version = version
+        self.where = where
+
+    def of(self, version, where=None):
+        return Command(self.directory, version, where)
 
     def __call__(self, *arguments):
         return subprocess.run(
             [sys.executable, str(TESTS / 'fakejuju/juju')] + [str(each) for each in arguments],
-            env=dict(os.environ, FAKEJUJU=str(self.directory)), stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, universal_newlines=True)
+            env=dict(os.environ, FAKEJUJU=str(self.directory), JUJU_VERSION=self.version),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+            cwd=self.where and str(self.where))
 
     def refused(self, *arguments):
-        """The exit code, and the one line that it prints."""
+        """The exit code, and the last line that it prints."""
         done = self(*arguments)
-        assert done.stdout == ''
-        line, = done.stderr.splitlines()
+        assert done.stdout in ('', '{}\n')
+        line = done.stderr.splitlines()[-1]
         assert line.startswith('ERROR ')
         return done.returncode, line[6:]
 
-    def status(self):
-        return json.loads(self('status', '-m', 'test', '--format', 'json').stdout)
+    def status(self, model='test'):
+        return json.loads(self('status', '-m', model, '--format', 'json').stdout)
+
+    def rest(self, model='test'):
+        """Ask for the status until all units are idle; the units of its application."""
+        for _ in range(50):
+            app, = self.status(model)['applications'].values()
+            if all(unit['juju-status']['current'] == 'idle' for unit in app['units'].values()):
+                return app['units']
+        raise AssertionError(app['units'])
 
     def files(self):
         """Everything that is kept, but for the state of units, which goes on."""
@@ -47,12 +71,27 @@ class Command:
 
 
 def pack(charm):
-    return shutil.make_archive(str(charm), 'zip', str(charm))
+    """A charm file of that name."""
+    os.replace(shutil.make_archive(str(charm), 'zip', str(charm)), str(charm) + '.charm')
+    return str(charm) + '.charm'
+
+
+def make(charm, **files):
+    """A charm that Juju takes, but for these files: text, or None where there is none."""
+    assemble(charm, metadata=dict(METADATA, description='x'))
+    (charm / 'manifest.yaml').write_text(MANIFEST)
+    for name, text in files.items():
+        path = charm / (name + '.yaml')
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text)
+    return pack(charm)
 
 
 @pytest.fixture(scope='module')
 def charm_file(tmp_path_factory):
-    return pack(assemble(tmp_path_factory.mktemp('charm') / 'tls'))
+    return make(tmp_path_factory.mktemp('charm') / 'tls')
 
 
 @pytest.fixture(scope='module')
@@ -61,11 +100,8 @@ def juju(charm_file, tmp_path_factory):
     juju = Command(tmp_path_factory.mktemp('juju') / 'models')
     assert juju('add-model', '--no-switch', 'test').returncode == 0
     assert juju('deploy', '-m', 'test', charm_file, '-n', '2').returncode == 0
-    for _ in range(50):
-        units = juju.status()['applications']['tls']['units']
-        if all(unit['juju-status']['current'] == 'idle' for unit in units.values()):
-            return juju
-    raise AssertionError(units)
+    juju.rest()
+    return juju
 
 
 def test_agents_work_while_somebody_looks(juju):
@@ -89,54 +125,227 @@ def test_hooks_run_with_status_and_not_before(juju):
     task, = json.loads(done.stdout).values()
     assert done.returncode == 1 and 'ERROR the following task failed' in done.stderr
     assert task['results'] == {'return-code': 3, 'stdout': 'out\n', 'stderr': 'err\n'}
+    assert task['status'] == 'completed'
+    juju('exec', '-m', 'test', '--format', 'json', '--unit', 'tls/0', '--', 'true')
     done = juju('exec', '-m', 'test', '--format', 'json', '--unit', 'tls/0', '--',
-                'relation-get -r certificates:0 x tls/1')   # it failed, so nothing was written
-    assert 'stdout' not in json.loads(done.stdout)['tls/0']['results']
+                'relation-get -r certificates:0 x tls/1')   # of exec all is committed (JSRC C1)
+    assert json.loads(done.stdout)['tls/0']['results']['stdout'] == 'y\n'
 
 
 @pytest.mark.parametrize('arguments, code, line', [
-    ('', 2, 'unrecognized command: juju '),
-    ('bootstrap', 2, 'unrecognized command: juju bootstrap'),
+    ('', 1, 'fakejuju does not model juju '),
+    ('bootstrap', 1, 'fakejuju does not model juju bootstrap'),
     ('status --format json', 2, 'No selected model'),
-    ('status -m other --format json', 1, 'model other not found'),
+    ('status -m other --format json', 1, 'model fakejuju:other not found'),
     ('status -m test', 1, 'fakejuju does not model output that is not --format json'),
-    ('status -m test --format json --storage', 2, 'option provided but not defined: --storage'),
+    ('status -m test --format json --storage', 1, 'fakejuju does not model --storage'),
+    ('status -m test --format json tls', 1, 'fakejuju does not model status of tls'),
     ('add-model test', 1, 'failed to create new model: model "test" for admin already exists'),
     ('add-model Bad_name', 1, '"Bad_name" is not a valid name'),
-    ('destroy-model other --no-prompt', 1, 'model other not found'),
+    ('destroy-model other --no-prompt', 1, 'model fakejuju:other not found'),
+    ('deploy -m test', 2, 'no charm or bundle specified'),
     ('deploy -m test postgresql', 1, '"postgresql" is no path of a local charm'),
     ('deploy -m test ./nothing.charm other', 1, 'no charm was found at "./nothing.charm"'),
-    ('deploy -m test {junk} other', 1, 'File is not a zip file'),
-    ('deploy -m test {empty} other', 1, 'file "metadata.yaml" not found'),
-    ('deploy -m test {lonely} other', 1, 'no peer relation, and fakejuju models no other'),
+    ('deploy -m test {junk} other', 1, 'invalid charm or bundle provided at "{junk}"'),
+    ('deploy -m test {empty} other', 1,
+     'attempting to deploy "{empty}": archive file "metadata.yaml" not found'),
     ('deploy -m test {charm}', 1, 'cannot add application "tls": application already exists'),
-    ('deploy -m test {charm} Other', 1, 'invalid application name "Other"'),
+    ('deploy -m test {charm} a-1', 2,
+     'invalid application name "a-1", unexpected number(s) found after last hyphen'),
+    ('deploy -m test {charm} a_b', 2, 'invalid application name "a_b", unexpected character _'),
+    ('deploy -m test {charm} other more', 2, 'unrecognized args: ["more"]'),
     ('deploy -m test {charm} other --config x=1', 1, 'unknown option "x"'),
     ('deploy -m test {charm} other -n none', 2, '--num-units must be a positive integer'),
+    ('deploy -m test {charm} other --to 0', 1, 'fakejuju does not model --to'),
     ('add-unit -m test other', 1, 'application "other" not found'),
-    ('remove-unit -m test --no-prompt tls/9', 1, 'unit "tls/9" not found'),
-    ('remove-unit -m test --no-prompt tls/1 tls/9', 1, 'unit "tls/9" not found'),
-    ('remove-application -m test --no-prompt other', 1, 'application "other" not found'),
-    ('refresh -m test tls', 1, '"tls" is a local charm: --path is needed'),
-    ('refresh -m test tls --path {junk}', 1, 'File is not a zip file'),
-    ('refresh -m test tls --path {renamed}', 1, 'cannot upgrade application "tls" to charm'),
+    ('remove-unit -m test --no-prompt tls/9', 1, 'removing unit tls/9 failed: unit "tls/9" not '
+                                                 'found'),
+    ('remove-unit -m test --no-prompt tls', 2, 'invalid unit name "tls"'),
+    ('remove-unit -m test --no-prompt --no-wait tls/1', 2, '--no-wait without --force not valid'),
+    ('remove-unit -m test --no-prompt --num-units 1 tls', 2,
+     '--num-units for non k8s models not valid'),
+    ('remove-application -m test --no-prompt other', 1,
+     'removing application other failed: application "other" not found'),
+    ('refresh -m test tls', 1, 'fakejuju does not model refresh without --path: it has no store'),
+    ('refresh -m test tls --path {junk}', 1, 'zip: not a valid zip file'),
+    ('refresh -m test tls --path {renamed}', 1, 'cannot refresh "tls" to "renamed"'),
     ('config -m test tls x=1', 1, 'unknown option "x"'),
-    ('run -m test --format json tls/9 renew', 1, 'unit "tls/9" not found'),
-    ('run -m test --format json tls/0 nonsense', 1, 'action "nonsense" not defined'),
-    ('exec -m test --format json --unit tls/9 -- true', 1, 'unit "tls/9" not found'),
+    ('run -m test --format json tls/0', 1, 'fakejuju does not model run with other arguments'),
+    ('run -m test --format json tls/0 act word', 2,
+     'argument "word" must be of the form key.key.key...=value'),
+    ('exec -m test --format json -- true', 2, 'You must specify a target, either through --all, '),
+    ('exec -m test --format json --unit tls/0', 2, 'no commands specified'),
+    ('resolve -m test tls/9', 1, 'unit "tls/9" not found'),
+    ('resolve -m test tls/0', 1, 'unit "tls/0" is not in an error state'),
+    ('resolve -m test', 2, 'no unit specified'),
+    ('resolve -m test tls', 2, 'unit name "tls" not valid'),
+    ('resolve -m test --all tls/0', 2, 'specifying unit names(s) with --all not supported'),
+    ('fakejuju-reboot -m test tls/9', 1, 'unit "tls/9" not found'),
 ])
 def test_what_is_refused_changes_nothing(juju, charm_file, tmp_path, arguments, code, line):
     junk = tmp_path / 'junk.charm'
     junk.write_text('no archive')
     (tmp_path / 'empty').mkdir()
-    lonely = assemble(tmp_path / 'lonely')
-    (lonely / 'metadata.yaml').write_text('name: lonely\n')
-    renamed = assemble(tmp_path / 'renamed', metadata=dict(METADATA, name='renamed'))
-    arguments = arguments.format(junk=junk, empty=pack(tmp_path / 'empty'), lonely=pack(lonely),
-                                 renamed=pack(renamed), charm=charm_file).split()
+    files = {'junk': junk, 'empty': pack(tmp_path / 'empty'), 'charm': charm_file,
+             'renamed': make(tmp_path / 'renamed', metadata=json.dumps(
+                 dict(METADATA, name='renamed', description='x')))}
     before = juju.files()
-    found = juju.refused(*arguments)
-    assert found[0] == code and line in found[1]
+    found = juju.refused(*arguments.format(**files).split())
+    assert found[0] == code and line.format(**files) in found[1]
+    assert juju.files() == before
+
+
+@pytest.mark.parametrize('command, version, text', [
+    ('run {} act', '3.6.8', 'unit "{}" not found'),
+    ('run {} act', '4.1.0', 'linking task to unit: getting unit UUID for "{0}": unit "{0}" not '
+                            'found'),
+    ('exec --unit {} -- true', '3.6.8', 'unit "{}" not found'),
+    ('exec --unit {} -- true', '4.1.0', 'linking task to unit: getting unit UUID for "{0}": unit '
+                                        '"{0}" not found'),
+    ('run tls/0 nonsense', '3.6.8', 'action "nonsense" not defined on unit "tls/0"'),
+])
+def test_where_no_task_can_be_the_exit_code_is_0(juju, command, version, text):
+    """JSRC F15."""
+    name, *arguments = command.format('tls/9').split()
+    done = juju.of(version)(name, '-m', 'test', '--format', 'json', *arguments)
+    assert (done.returncode, done.stdout) == (0, '')
+    assert done.stderr.lstrip().split(':\n', 1)[1] == text.format('tls/9') + '\n'
+    assert re.match(r'\n?Operation \d+ failed to schedule any tasks:\n', done.stderr)
+
+
+def test_run_and_exec_are_those_of_juju_3(juju):
+    asked = 'exec -m test --format json --unit tls/0 -- true'.split()
+    assert juju.of('2.9.50').refused(*asked) == (
+        1, 'fakejuju does not model run and exec of Juju 2')
+    assert juju.of('5.0.0').refused('version')[1] == 'fakejuju does not model Juju 5.0.0'
+
+
+# What a charm's files may be: as Juju's source says it, by versions; recorded for 4.1 below.
+
+def metadata(**keys):
+    return json.dumps({key: value for key, value in dict(
+        METADATA, description='x', **keys).items() if value is not None})
+
+
+EVERY, OLD, NEW = ('2.9.50', '3.6.8', '4.1.0'), ('2.9.50', '3.6.8'), ('4.1.0',)
+RING = {'ring': {'interface': 'x'}}
+
+
+@pytest.mark.parametrize('versions, files, text', [
+    (EVERY, {'metadata': metadata(**{'assumes': [], 'series': ['jammy']})},
+     'ambiguous metadata: keys "series" cannot be used with "assumes"'),
+    (EVERY, {'metadata': metadata(**{'assumes': [], 'series': [], 'min-juju-version': '3.0.0'})},
+     'ambiguous metadata: keys "min-juju-version", "series" cannot be used with "assumes"'),
+    (EVERY, {'metadata': metadata(**{'min-juju-version': '2.0.0'})},
+     'min-juju-version in metadata v2 not valid'),
+    (OLD, {'metadata': metadata(**{'min-juju-version': '9.0.0', 'series': ['jammy']})},
+     "charm's min version (9.0.0) is higher than this juju model's version ({version})"),
+    (NEW, {'metadata': metadata(**{'min-juju-version': '2.0.0', 'series': ['jammy']})},
+     'min-juju-version in metadata v2 not valid'),
+    (OLD, {'metadata': metadata(assumes=['juju >= 2.9']), 'manifest': None},
+     'assumes in metadata v1 not valid'),
+    (NEW, {'metadata': metadata(series=['jammy']), 'manifest': None},
+     'charm metadata without bases in manifest not valid'),
+    (NEW, {'manifest': '{bases: []}'}, 'charm metadata without bases in manifest not valid'),
+    (EVERY, {'manifest': '{analysis: {}}'},
+     'parsing "manifest.yaml" file: manifest: coerce: expected list, got nothing'),
+    (EVERY, {'manifest': '{bases: [{name: ubuntu, channel: 22.04}]}'}, 'parsing "manifest.yaml" '
+     'file: manifest: coerce: [0].channel: expected string, got float64(22.04)'),
+    (EVERY, {'manifest': '{bases: [{channel: "22.04"}]}'},
+     'parsing "manifest.yaml" file: manifest: base without name not valid'),
+    (EVERY, {'manifest': '{bases: [{name: ubuntu}]}'},
+     'parsing "manifest.yaml" file: manifest: channel not valid'),
+    (OLD, {'manifest': '{bases: [{name: debian, channel: "12"}]}'},
+     'parsing "manifest.yaml" file: manifest: os "debian" not valid'),
+    (EVERY, {'metadata': metadata(name=None)}, 'metadata: name: expected string, got nothing'),
+    (EVERY, {'metadata': metadata(description=5)},
+     'metadata: description: expected string, got int(5)'),
+    (EVERY, {'metadata': metadata(peers={'ring': {'limit': 1}})},
+     'metadata: peers.ring.interface: expected string, got nothing'),
+    (EVERY, {'metadata': metadata(peers={'ring': None})},
+     'metadata: peers.ring: expected map, got nothing'),
+    (OLD, {'metadata': metadata(peers={'juju-ring': {'interface': 'x'}})},
+     'charm "tls" using a reserved relation name: "juju-ring"'),
+    (OLD, {'metadata': metadata(peers={'juju': {'interface': 'x'}})},
+     'charm "tls" using a reserved relation name: "juju"'),
+    (OLD, {'metadata': metadata(peers={'ring': 'juju-x'})},
+     'charm "tls" relation "ring" using a reserved interface: "juju-x"'),
+    (OLD, {'metadata': metadata(peers=RING, provides=RING)},
+     'charm "tls" using a duplicated relation name: "ring"'),
+    (NEW, {'metadata': metadata(peers={'juju-ring': {'interface': 'x'}})},
+     'charm relation reserved name misuse; peer relation "juju-ring" has reserved name'),
+    (NEW, {'metadata': metadata(peers={'ring': 'juju-x'})}, 'charm relation reserved name misuse; '
+     'peer relation "ring" has reserved interface name "juju-x"'),
+    (EVERY, {'config': '{}'}, 'invalid config: empty configuration'),
+    (EVERY, {'config': 'options: {a: {type: colour}}'},
+     'invalid config: option "a" has unknown type "colour"'),
+    (EVERY, {'config': 'options: {a: {type: int, default: x}}'},
+     'invalid config default: option "a" expected int, got "x"'),
+    (EVERY, {'config': 'options: [a]'},
+     'yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into map[string]charm.Option'),
+    (OLD, {'config': '[a]'},
+     'yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into charm.Config'),
+    (NEW, {'config': '[a]'},
+     'yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into charm.ConfigSpec'),
+    (EVERY, {'actions': '[act]'}, 'yaml: unmarshal errors:\n  line 1: cannot unmarshal !!seq into '
+                                  'map[string]map[string]interface {{}}'),
+    (EVERY, {'actions': 'act: word'}, 'yaml: unmarshal errors:\n  line 1: cannot unmarshal !!str '
+                                      '`word` into map[string]interface {{}}'),
+    (EVERY, {'actions': 'Act: {}'}, 'bad action name Act'),
+    (EVERY, {'actions': 'juju-act: {}'},
+     'cannot use action name juju-act: the "juju-" prefix is reserved'),
+    (EVERY, {'actions': 'act: {description: 5}'},
+     'value for schema key "description" must be a string'),
+    (EVERY, {'actions': 'act: {required: a}'},
+     'value for schema key "required" must be a YAML list'),
+    (EVERY, {'actions': 'act: {params: a}'}, 'params failed to parse as a map'),
+])
+def test_a_charm_that_juju_refuses_is_refused_and_leaves_no_trace(juju, tmp_path, versions, files,
+                                                                   text):
+    make(tmp_path / 'bad', **files)
+    before = juju.files()
+    for version in versions:
+        deploy = juju.of(version, tmp_path)('deploy', '-m', 'test', './bad.charm', 'other')
+        refresh = juju.of(version, tmp_path)('refresh', '-m', 'test', 'tls', '--path', 'bad.charm')
+        wanted = text.format(version=version)
+        assert (deploy.returncode, deploy.stdout, deploy.stderr) == (
+            1, '', 'ERROR attempting to deploy "./bad.charm": {}\n'.format(wanted))
+        assert (refresh.returncode, refresh.stdout, refresh.stderr) == (
+            1, '', 'ERROR {}\n'.format(wanted))
+    assert juju.files() == before
+
+
+@pytest.mark.parametrize('versions, files, arguments, text', [
+    (('3.6.8', '4.1.0'), {}, ['--base', 'ubuntu@20.04'],
+     'base "ubuntu@20.04" is not supported, supported bases are: ubuntu@22.04, ubuntu@24.04'),
+    (('3.6.8',), {'manifest': None}, [], 'charm does not define any bases, not valid'),
+    (('2.9.50',), {'manifest': None}, [], 'series not specified and charm does not define any'),
+])
+def test_a_base_that_the_charm_lacks_is_refused(juju, tmp_path, versions, files, arguments, text):
+    file = make(tmp_path / 'bad', **files)
+    before = juju.files()
+    for version in versions:
+        assert juju.of(version).refused('deploy', '-m', 'test', file, 'other', *arguments) == (
+            1, text)
+    assert juju.files() == before
+
+
+def test_a_refresh_to_a_charm_without_the_base_is_refused_unless_forced(juju, tmp_path):
+    file = make(tmp_path / 'tls', manifest='{bases: [{name: ubuntu, channel: "20.04"}]}')
+    before = juju.files()
+    code, line = juju.refused('refresh', '-m', 'test', 'tls', '--path', file)
+    assert code == 1 and line.endswith('base "ubuntu@22.04" not supported by charm, the charm '
+                                       'supported bases are: ubuntu@20.04')
+    assert juju.files() == before
+
+
+@pytest.mark.parametrize('files', [
+    {'metadata': metadata(assumes=['k8s-api'])}, {'metadata': metadata(assumes=['juju >= 9'])},
+    {'metadata': metadata(peers=None)}, {'metadata': '{name: ['}, {'metadata': metadata(peers=[1])}])
+def test_what_is_not_modelled_of_a_charm_is_refused_by_name(juju, tmp_path, files):
+    file, before = make(tmp_path / 'bad', **files), juju.files()
+    code, line = juju.refused('deploy', '-m', 'test', file, 'other')
+    assert code == 1 and line.startswith('fakejuju does not model ')
     assert juju.files() == before
 
 

@@ -24,9 +24,10 @@ def charms(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def four(charms, tmp_path_factory):
-    """Four units of the reactive example, all served, the first the leader."""
-    with Juju(charms[0], tmp_path_factory.mktemp('four') / 'units', real=True, forked=True) as juju:
+def four(charms, tmp_path_factory, request):
+    """Four units of the reactive example on that Juju, all served, the first the leader."""
+    with Juju(charms[0], tmp_path_factory.mktemp('four') / 'units', real=True, forked=True,
+              version=request.param) as juju:
         for _ in UNITS:
             juju.add_unit()
         juju.elect(UNITS[0])
@@ -122,7 +123,8 @@ def order(units, leader, position):
     return others[:position] + [leader] + others[position:]
 
 
-@pytest.mark.parametrize('position', range(4))
+@pytest.mark.parametrize('four, position', [('3.6.8', 0), ('3.6.8', 2), ('4.1.0', 1), ('4.1.0', 3)],
+                         indirect=['four'])
 def test_unit_by_unit_to_ops_and_back(charms, four, tmp_path, position):
     reactive, ops = charms
     with four.copy(tmp_path / 'units') as juju:
@@ -136,6 +138,7 @@ def test_unit_by_unit_to_ops_and_back(charms, four, tmp_path, position):
         back.check(reactive)
 
 
+@pytest.mark.parametrize('four', ['4.1.0'], indirect=True)
 def test_as_processes_and_every_pair_shakes_hands_on_the_way(charms, four, tmp_path):
     with four.copy(tmp_path / 'units') as juju:
         juju.forked = False
@@ -150,6 +153,7 @@ def test_as_processes_and_every_pair_shakes_hands_on_the_way(charms, four, tmp_p
         move.check(charms[1])
 
 
+@pytest.mark.parametrize('four', ['3.6.8'], indirect=True)
 def test_out_of_an_error_with_a_renewal_that_was_not_committed(charms, four, tmp_path):
     """What the record says and the bag does not is asked again, here or when it is back."""
     with four.copy(tmp_path / 'units') as juju:

@@ -1,4 +1,5 @@
 """`python -m fakejuju run`: what it shows of a charm, and of one that is none."""
+import re
 import subprocess
 import sys
 
@@ -15,30 +16,12 @@ def fakejuju(*arguments):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
 
 
-LONE = '''
-   1 tls/0 install
-   2 tls/0 certificates-relation-created
-       calls 3 relation-get, is-leader, relation-list, 3 relation-set
-       set create certificate signing request
-       cleared create certificate signing request
-       set sign certificate signing request
-       cleared sign certificate signing request
-       tls/0 csr, csr_id=A-1
-       tls tls/0_csr_id=A-1, tls/0_signed_certificate
-   3 tls/0 leader-elected
-       calls 2 relation-get, is-leader
-       set signed certificate available
-       cleared signed certificate available
-   4 tls/0 config-changed
-   5 tls/0 start
-   6 tls/0 certificates-relation-changed
-       calls relation-get
-'''
-
-
-def test_the_timeline_of_a_lone_unit(charm):
-    done = fakejuju(charm, '--units', '1')
-    assert (done.stdout, done.stderr, done.returncode) == (LONE[1:], '', 0)
+def test_the_run_that_the_readme_shows(charm):
+    command, shown = re.search(
+        r'^```\n\$ python -m fakejuju run path/to/built/charm (.*)\n((?s:.*?))^```',
+        (TESTS / 'README.md').read_text(), re.MULTILINE).groups()
+    done = fakejuju(charm, *command.split())
+    assert (done.stdout, done.stderr, done.returncode) == (shown, '', 0)
 
 
 DIAGRAM = '''
@@ -93,4 +76,30 @@ def test_what_is_no_charm_with_peers_is_refused(tmp_path, content, line):
 @pytest.mark.parametrize('text', ['3', '0:kill=1', '3:kill', '3:deposed=1', '3:burn=1'])
 def test_a_fault_that_is_none_is_refused(charm, text):
     done = fakejuju(charm, '--fault', text)
-    assert done.returncode == 2 and 'is not HOOK:KIND' in done.stderr
+    assert done.returncode == 2 and 'is no fault: kill=NUMBER' in done.stderr
+
+
+def test_what_happens_between_hooks(charm):
+    done = fakejuju(charm, '--units', '2', '--juju', '4.1', '--fault', '7:again', '--fault',
+                    '3:interrupted=1', '--fault', '8:regained=1', '--after', '9:restart=tls/0',
+                    '--after', '9:reboot=tls/1', '--after', '99:bags=9', '--after',
+                    '99:remove=tls/0', '--after', '99:elect=tls/1', '--after', '99:status')
+    assert (done.stderr, done.returncode) == ('', 0)
+    lines = done.stdout.splitlines()
+    told = [line[5:] for line in lines if re.match(' *[0-9]+ tls/', line)]
+    assert told[2].endswith('relation-created  NOT COMMITTED: exit code -15')
+    assert told[6].endswith('  COMMITTED: the agent died before it had noted that')
+    assert 'tls/0 certificates-relation-broken' in told and told.count('tls/1 start') == 2
+    assert [line.strip() for line in lines if line.startswith('     ') and line[5] != ' '] == [
+        'restart tls/0', 'reboot tls/1', 'bags 9', 'remove tls/0', 'elect tls/1', 'status']
+
+
+@pytest.mark.parametrize('text', ['3', '3:lose', '3:restore=tls/0', '3:status=1', '3:burn=tls/0'])
+def test_an_event_that_is_none_is_refused(charm, text):
+    done = fakejuju(charm, '--after', text)
+    assert done.returncode == 2 and 'is no event' in done.stderr
+
+
+def test_an_event_that_cannot_be_is_refused(charm):
+    done = fakejuju(charm, '--units', '1', '--after', '1:restore=tls/0,2')
+    assert done.returncode == 1 and done.stderr == 'ERROR restore tls/0 2: tls/0 has run 1 hooks\n'

@@ -11,21 +11,20 @@ process that has the frameworks imported (about 20 ms a hook), or with `real=Tru
 of their own with each hook tool an executable on PATH. model.py has the units, relation data,
 versions, leadership and the choice of the next hook; context.py what one hook sees and writes;
 tools.py the hook tools; runner.py starts hooks and commits or discards; remembered.py starts
-none twice. All of it follows sources of juju/juju, cited as JS n where a rule stands;
-test_fakejuju.py has a test for each.
+none twice. All of it follows Juju's sources and a running Juju, cited as JS n and JSRC Xn where a
+rule stands; the tables in ../README.md have a test for each.
 
 It can be told to fail: see `Juju.run`, and the knobs of `Model`.
 
-Not modelled, and refused: relations with other applications, subordinates, storage, ports,
-resources, secrets of a unit, goal-state, k8s specs; `juju exec` in forked hooks. An agent that
-dies in the middle of a hook is a killed hook. Hooks run one at a time, so that a run can be
-repeated: what happens on other units while a hook runs is brought in by `on_call`. Nothing here
-was run against a live controller.
+Not modelled, and refused: relations with other applications, storage, ports, resources, secrets
+of a unit, k8s specs; `juju exec` in forked hooks. Hooks run one at a time, so that a run can be
+repeated: what happens on other units while a hook runs is brought in by `on_call`, or by `fly`.
+There is no clock: retries, elections and update-status come when the test says so.
 
 cli.py is a `juju` command on top of it, __main__.py shows what a charm does.
 """
-from .context import CommitFailed
+from .context import CommitFailed, Context
 from .model import Hook, Model, NotModelled
 from .runner import Call, Juju, Run
 
-__all__ = ['Call', 'CommitFailed', 'Hook', 'Juju', 'Model', 'NotModelled', 'Run']
+__all__ = ['Call', 'CommitFailed', 'Context', 'Hook', 'Juju', 'Model', 'NotModelled', 'Run']

@@ -3,6 +3,16 @@
 CHARM is a directory or a charm file. Hooks are real processes, one per unit in turn, until none
 is due. The timeline tells of each hook its calls of hook tools, the flags that charms.reactive
 set and cleared, and what came into bags; `--format mermaid` draws flags and bags.
+
+`--fault` has a hook meet with something, HOOK counting those of all units: kill=CALL, fail=CALL
+and interrupted=CALL at that call of a hook tool, exit=CODE, uncommitted, deposed (before the
+commit), regained=CALL (the leadership is lost and won there), again (committed, and run once
+more), skipped (not run, yet done).
+
+`--after` does something when that hook is over, or no hook is due any more: lose=UNIT and
+restore=UNIT,HOOKS for unitdata, as it was that many of the unit's hooks ago; bags=HOOK: all bags
+are as they were after that hook; restart=UNIT its agent, reboot=UNIT, remove=UNIT, elect=UNIT;
+status: update-status of all units.
 """
 import argparse
 import re
@@ -16,28 +26,60 @@ from . import reactive
 from .cli import FAILURES, elect, unpack
 from .model import NotModelled
 from .runner import Juju
-from .tools import ToolError
+from .tools import ToolError, failure
 
-# Their effect on Juju.run; those with a number happen at that call of a hook tool.
+# Their effect on Juju.run; those of WITH_NUMBER happen at that call of a hook tool.
 FAULTS = {
-    'kill': lambda number: {'kill_at': number},
-    'fail': lambda number: {'fail_at': number},
-    'exit': lambda number: {'exit': number},
-    'uncommitted': lambda number: {'fail_commit': True},
-    'deposed': lambda number: {'depose_before_commit': True},
+    'kill': lambda juju, number: {'kill_at': number},
+    'fail': lambda juju, number: {'fail_at': number},
+    'interrupted': lambda juju, number: {'interrupted_at': number},
+    'regained': lambda juju, number: {'on_call': {number: lambda: regain(juju.model)}},
+    'exit': lambda juju, number: {'exit': number},
+    'uncommitted': lambda juju, number: {'fail_commit': True},
+    'deposed': lambda juju, number: {'depose_before_commit': True},
+    'again': lambda juju, number: {'again': True},
+    'skipped': None,
+}
+WITH_NUMBER = 'kill', 'fail', 'interrupted', 'regained', 'exit'
+
+EVENTS = {
+    'lose': lambda juju, bags, unit: juju.lose_unitdata(unit),
+    'restore': lambda juju, bags, unit, hooks: juju.restore_unitdata(unit, int(hooks)),
+    'bags': lambda juju, bags, hook: juju.restore_bags(bags[int(hook)]),
+    'restart': lambda juju, bags, unit: juju.restart_agent(unit),
+    'reboot': lambda juju, bags, unit: juju.reboot(unit),
+    'remove': lambda juju, bags, unit: juju.remove_unit(unit),
+    'elect': lambda juju, bags, unit: juju.elect(unit),
+    'status': lambda juju, bags: [juju.update_status(unit) for unit in juju.units()],
 }
 NETWORK = ('ingress-address', 'egress-subnets', 'private-address')
 
 
+def regain(model):
+    leader = model.leader
+    model.depose()
+    if leader:
+        model.elect(leader)
+
+
 def fault(text):
-    """HOOK:KIND or HOOK:KIND=NUMBER as (hook, arguments of Juju.run)."""
+    """HOOK:KIND or HOOK:KIND=NUMBER as (hook, (kind, number))."""
     match = re.match(r'([1-9][0-9]*):([a-z]+)(?:=([1-9][0-9]*))?\Z', text)
     if not match or match.group(2) not in FAULTS \
-            or (match.group(3) is None) is (match.group(2) in ('kill', 'fail', 'exit')):
-        raise argparse.ArgumentTypeError(
-            '{!r} is not HOOK:KIND, KIND being kill=CALL, fail=CALL, exit=CODE, uncommitted or '
-            'deposed'.format(text))
-    return int(match.group(1)), FAULTS[match.group(2)](int(match.group(3) or 0))
+            or (match.group(3) is None) is (match.group(2) in WITH_NUMBER):
+        raise argparse.ArgumentTypeError('{!r} is no fault: {}'.format(text, ', '.join(
+            kind + '=NUMBER' * (kind in WITH_NUMBER) for kind in FAULTS)))
+    return int(match.group(1)), (match.group(2), int(match.group(3) or 0))
+
+
+def event(text):
+    """HOOK:KIND or HOOK:KIND=WORDS as (hook, kind, words)."""
+    match = re.match(r'([1-9][0-9]*):([a-z]+)(?:=(.+))?\Z', text)
+    words = match.group(3).split(',') if match and match.group(3) else []
+    if not match or match.group(2) not in EVENTS \
+            or len(words) != EVENTS[match.group(2)].__code__.co_argcount - 2:
+        raise argparse.ArgumentTypeError('{!r} is no event: see above'.format(text))
+    return int(match.group(1)), match.group(2), words
 
 
 class Names:
@@ -81,7 +123,7 @@ class Timeline:
     def show(self, run, flags):
         self.number += 1
         about = ' ({})'.format(run.hook.remote_unit) if run.hook.remote_unit else ''
-        end = '' if run.committed else '  NOT COMMITTED: ' + run.error
+        end = run.error and '  {}COMMITTED: {}'.format('' if run.committed else 'NOT ', run.error)
         self.tell('{:4} {} {}{}{}'.format(self.number, run.unit, run.hook.name, about, end))
         tools = Counter(call.argv[0] for call in run.calls if call.argv[0] != 'juju-log')
         if tools:
@@ -92,6 +134,10 @@ class Timeline:
             self.tell('       {} {}'.format(what, flag))
         for owner, told in self.names.changes(run):
             self.tell('       {} {}'.format(owner, told))
+
+    def skipped(self, unit, hook):
+        self.number += 1
+        self.tell('{:4} {} {}  SKIPPED'.format(self.number, unit, hook.name))
 
     def event(self, text):
         self.tell('     ' + text)
@@ -121,6 +167,9 @@ class Mermaid(Timeline):
         for owner, text in changes:
             self.tell('    {}->>{}: {}'.format(self.id(run.unit), self.id(owner), text))
 
+    def skipped(self, unit, hook):
+        self.event('{} skips {}'.format(unit, hook.name))
+
     def event(self, text):
         self.tell('    %% ' + text)
 
@@ -128,34 +177,53 @@ class Mermaid(Timeline):
 FORMATS = {'timeline': Timeline, 'mermaid': Mermaid}
 
 
-def show(juju, units, view, faults=(), remove_leader_after=None):
+def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
     """Run it all; the exit code."""
-    faults = dict(faults)
+    faults, events = dict(faults), sorted(events, key=lambda each: each[0])
     for _ in range(units):
         juju.add_unit()
     view.begin(juju)
     number = 0
+    bags = [juju.bags()]
     failures: Dict[str, int] = Counter()
+
+    def let_happen():
+        _, kind, words = events.pop(0)
+        view.event(' '.join([kind] + words))
+        try:
+            EVENTS[kind](juju, bags, *words)
+        except (KeyError, IndexError, ValueError) as error:
+            raise failure('{} {}: {}'.format(kind, ' '.join(words), error))
+
     while True:
         elect(juju.model)
         busy = [unit for unit in juju.units() if juju.next_hook(unit)]
-        if not busy:
+        if not busy and events:
+            let_happen()
+        elif not busy:
             return 0
         for unit in busy:
             if not juju.next_hook(unit):
                 continue
             before = set(juju.flags(unit))
             number += 1
-            run = juju.run(unit, **faults.get(number, {}))
-            view.show(run, reactive.flag_changes(before, run.log))
+            kind, at = faults.get(number, ('', 0))
+            if kind == 'skipped':
+                view.skipped(unit, juju.skip(unit))
+            else:
+                run = juju.run(unit, **FAULTS[kind](juju, at) if kind else {})
+                view.show(run, reactive.flag_changes(before, run.log))
+                failures[unit] = 0 if run.committed else failures[unit] + 1
             juju.runs.clear()
-            failures[unit] = 0 if run.committed else failures[unit] + 1
+            bags.append(juju.bags())
             if failures[unit] == FAILURES:
                 print('ERROR ' + run.story(), file=sys.stderr)
                 return 1
             if number == remove_leader_after and juju.model.leader:
                 view.event('{}, the leader, is removed'.format(juju.model.leader))
                 juju.remove_unit(juju.model.leader)
+            while events and events[0][0] <= number:
+                let_happen()
 
 
 def main(arguments):
@@ -165,9 +233,9 @@ def main(arguments):
     command.add_argument('charm', type=Path)
     command.add_argument('--units', type=int, default=3)
     command.add_argument('--remove-leader-after', type=int, metavar='HOOKS')
-    command.add_argument('--fault', type=fault, action='append', default=[],
-                         metavar='HOOK:KIND', help='the HOOK-th of all meets kill=CALL, fail=CALL, '
-                                                   'exit=CODE, uncommitted or deposed')
+    command.add_argument('--juju', default='3.6.8', metavar='VERSION')
+    command.add_argument('--fault', type=fault, action='append', default=[], metavar='HOOK:KIND')
+    command.add_argument('--after', type=event, action='append', default=[], metavar='HOOK:EVENT')
     command.add_argument('--format', choices=sorted(FORMATS), default='timeline')
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as directory:
@@ -178,11 +246,11 @@ def main(arguments):
                 unpack(options.charm, charm)
             if not (charm / 'metadata.yaml').is_file():
                 raise NotModelled('{}: no metadata.yaml, so no charm'.format(charm))
-            with Juju(charm, Path(directory) / 'units', real=True) as juju:
+            with Juju(charm, Path(directory) / 'units', real=True, version=options.juju) as juju:
                 if not juju.endpoint:
                     raise NotModelled('a charm without a peer relation')
                 return show(juju, options.units, FORMATS[options.format](sys.stdout),
-                            options.fault, options.remove_leader_after)
+                            options.fault, options.remove_leader_after, options.after)
         except (ToolError, NotModelled) as error:
             text = error if isinstance(error, ToolError) else 'not modelled: {}'.format(error)
             print('ERROR', text, file=sys.stderr)

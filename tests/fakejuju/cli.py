@@ -7,14 +7,16 @@ all. The other commands only say what is wanted, as in Juju, and whoever wants t
 for the status again and again. So nothing outlives a command, no two hooks overlap, and a test
 that fails can be run again to fail in the same way.
 
-Forms of arguments and output are those of Juju 3.6 as jubilant writes and parses them. What is
-not known here is refused: with code 2 where the arguments are wrong, else with 1.
+Forms of arguments and output are those that jubilant writes and parses, texts those of the Juju
+that JUJU_VERSION names: 2.9, 3.x or 4.x, 3.6.8 unless told. What is not known here is refused:
+with code 2 where the arguments are wrong, else with 1. `fakejuju-reboot UNIT` is the double's own.
 """
 import fcntl
 import json
 import os
 import pickle
 import re
+import shlex
 import shutil
 import stat
 import sys
@@ -25,13 +27,13 @@ from typing import Any, Callable, Dict
 
 import yaml
 
+from . import charm
 from .model import TASKS, NotModelled
 from .runner import Juju
-from .tools import ToolError, failure, parse, usage
+from .tools import (APPLICATION, UNIT_NAME, ToolError, failure, go_json, none_left, parse, place,
+                    usage)
 
-VERSION = '3.6.8'
-MARK = 'models of fakejuju, format 1\n'
-APPLICATION = re.compile(r'[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*\Z')
+MARK = 'models of fakejuju, format 2\n'
 # A unit's failures of one hook in a row after which a command does not wait any longer.
 FAILURES = 3
 # The status of an application is the first of these that one of its units has.
@@ -45,6 +47,7 @@ class Application:
         self.name = name
         self.revision = -1
         self.charm = ''        # directory of the newest revision
+        self.base = ''
         self.model = None
         self.dying = False
 
@@ -60,7 +63,7 @@ class Store:
 
     def __enter__(self):
         if not self.directory.is_dir():
-            raise failure('model {} not found'.format(self.name))
+            raise failure('model fakejuju:{} not found'.format(self.name))
         self.lock = open(str(self.directory / 'lock'), 'w')
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,9 +85,9 @@ class Store:
             pickle.dump((self.applications, self.tasks), file)
         os.replace(str(new), str(self.directory / 'state'))
 
-    def application(self, name):
+    def application(self, name, text='application "{}" not found'):
         if name not in self.applications:
-            raise failure('application "{}" not found'.format(name))
+            raise failure(text.format(name))
         return self.applications[name]
 
     def unit(self, name):
@@ -105,8 +108,9 @@ class Store:
         """Unpack a charm file as the application's next revision."""
         target = self.directory / 'charms' / '{}-{}'.format(app.name, app.revision + 1)
         shutil.rmtree(str(target), ignore_errors=True)  # of a command that was killed here
-        unpack(path, target)
+        found = unpack(path, target)
         app.revision, app.charm = app.revision + 1, str(target)
+        return found
 
     def step(self, app, juju, unit):
         """Run the unit's next hook, and keep what came of it before anything else is done."""
@@ -195,30 +199,34 @@ def elect(model):
 
 
 def unpack(path, target):
-    """A charm file is a zip archive; the modes in it matter, hooks are executable."""
-    try:
-        with zipfile.ZipFile(str(path)) as archive:
-            names = archive.namelist()
-            if 'metadata.yaml' not in names:
-                raise failure('charm {}: file "metadata.yaml" not found'.format(path))
-            metadata = yaml.safe_load(archive.read('metadata.yaml'))
-            if not (isinstance(metadata, dict) and APPLICATION.match(str(metadata.get('name')))):
-                raise failure('charm {}: metadata.yaml has no name'.format(path))
-            if not metadata.get('peers'):
-                raise failure('charm {}: no peer relation, and fakejuju models no other'.format(
-                    path))
-            for member in archive.infolist():
-                file = Path(archive.extract(member, str(target)))
-                mode = stat.S_IMODE(member.external_attr >> 16)
-                if mode and not file.is_dir():
-                    file.chmod(mode)
-    except (OSError, zipfile.BadZipFile, yaml.YAMLError) as error:
-        raise failure('charm {}: {}'.format(path, error))
+    """Check a charm file and unpack it: (metadata, bases). Modes matter, hooks are executable."""
+    with zipfile.ZipFile(str(path)) as archive:
+        names = archive.namelist()
+        found = charm.check(lambda name: archive.read(name).decode() if name in names else None,
+                            version_of_juju())
+        charm.needed(found[0], version_of_juju())
+        for member in archive.infolist():
+            file = Path(archive.extract(member, str(target)))
+            mode = stat.S_IMODE(member.external_attr >> 16)
+            if mode and not file.is_dir():
+                file.chmod(mode)
+    return found
+
+
+def version_of_juju():
+    version = os.environ.get('JUJU_VERSION') or '3.6.8'
+    if not re.match(r'(2\.9|[34]\.[0-9]+)([.-][a-z0-9.-]+)?\Z', version):
+        raise NotModelled('Juju ' + version)
+    return version
 
 
 def read(app, name):
+    return read_file(app.charm, name)
+
+
+def read_file(directory, name):
     """One of the charm's YAML files; {} if it has none."""
-    path = Path(app.charm) / name
+    path = Path(directory) / name
     return yaml.safe_load(path.read_text()) or {} if path.exists() else {}
 
 
@@ -242,7 +250,9 @@ def values(app, settings, of='application'):
         if not given:
             raise usage('expected "key=value", got "{}"'.format(setting))
         if key not in options:
-            raise failure('parsing settings for {}: unknown option "{}"'.format(of, key))
+            before = 'invalid application config: ' if version_of_juju() >= '4' \
+                else 'parsing settings for {}: '.format(of)
+            raise failure('{}unknown option "{}"'.format(before, key))
         result[key] = text
         kind = options[key].get('type', 'string')
         if kind != 'string':
@@ -256,7 +266,7 @@ def values(app, settings, of='application'):
 def number(options, name):
     text = options.get('num-units', options.get('n', '1'))
     if not text.isdigit() or text == '0':
-        raise usage('--num-units must be a positive integer, not "{}"'.format(text))
+        raise usage('--num-units must be a positive integer')
     return int(text)
 
 
@@ -275,8 +285,12 @@ def as_json(options):
 
 def version(arguments):
     options, positional = parse(arguments, (), ('all',))
+    none_left(positional)
+    found = version_of_juju() + '-ubuntu-amd64'
+    if options.get('format', 'smart') == 'smart' and not options.get('all'):
+        return found
     as_json(options)
-    return json.dumps({'version': VERSION + '-ubuntu-amd64', 'git-commit': ''})
+    return go_json({'version': found} if options.get('all') else found)[:-1]
 
 
 def add_model(arguments):
@@ -310,27 +324,42 @@ def destroy_model(arguments):
 
 
 def deploy(store, arguments):
-    options, positional = parse(arguments, ('num-units', 'n'), (), ('config',))
-    path, units = local_file(one(positional[:1], 'a charm file')), number(options, 'num-units')
+    options, positional = parse(arguments, ('num-units', 'n', 'base'), (), ('config',))
+    if not positional:
+        raise usage('no charm or bundle specified')
+    path, units = local_file(positional[0]), number(options, 'num-units')
+    none_left(positional[2:])
+    if positional[1:] and not APPLICATION.match(positional[1]):
+        raise usage('invalid application name "{}", unexpected {}'.format(
+            positional[1], unexpected(positional[1])))
     app = Application('deploy')
-    store.bring(app, path)
+    try:
+        metadata, bases = store.bring(app, path)
+    except zipfile.BadZipFile:
+        raise failure('invalid charm or bundle provided at "{}"'.format(path))
+    except ToolError as error:
+        raise failure('attempting to deploy "{}": {}'.format(path, error))
     unpacked = Path(app.charm)
     try:
-        name = positional[1] if positional[1:] else read(app, 'metadata.yaml')['name']
-        one(positional[1:] or [name], 'an application name')
-        if not APPLICATION.match(name):
-            raise failure('invalid application name "{}"'.format(name))
+        name = positional[1] if positional[1:] else metadata['name']
+        app.base = charm.choose(bases, options.get('base'), version_of_juju())
+        print('Located local charm "{0}", revision 0\nDeploying "{1}" from local charm "{0}", '
+              'revision 0 on {2}/stable'.format(metadata['name'], name, app.base), file=sys.stderr)
         if name in store.applications:
-            raise failure('cannot add application "{}": application already exists'.format(name))
+            raise failure(
+                'cannot deploy "{0}": creating application "{0}": creating IAAS application "{0}": '
+                'inserting IAAS application "{0}": checking if application "{0}" exists: '
+                'application already exists'.format(name) if version_of_juju() >= '4' else
+                'cannot add application "{}": application already exists'.format(name))
         config = values(app, options.get('config', ()), name)
         app.name, app.charm = name, str(unpacked.with_name(name + '-0'))
         shutil.rmtree(app.charm, ignore_errors=True)  # of an application that is gone
         shutil.rmtree(str(store.directory / name), ignore_errors=True)
         unpacked.rename(app.charm)
-    except ToolError:
+    except (ToolError, NotModelled):
         shutil.rmtree(str(unpacked))
         raise
-    with Juju(app.charm, store.directory / name, app=name, version=VERSION) as juju:
+    with Juju(app.charm, store.directory / name, app=name, version=version_of_juju()) as juju:
         app.model = juju.model
         app.model.config.update(config)
     store.applications[name] = app
@@ -338,9 +367,19 @@ def deploy(store, arguments):
     return ''
 
 
+def unexpected(name):
+    for sign in name:
+        if sign.isupper():
+            return 'uppercase character'
+        if not re.match('[a-z0-9-]', sign):
+            return 'character ' + sign
+    return 'number(s) found after last hyphen'
+
+
 def add_unit(store, arguments):
     options, positional = parse(arguments, ('num-units', 'n'))
-    app = store.application(one(positional, 'an application'))
+    app = store.application(one(positional, 'an application'), 'application "{}" not found' + (
+        ' (not found)' if version_of_juju() >= '4' else ''))
     if app.dying:
         raise failure('cannot add unit 1/1 to application "{}": application is dying'.format(
             app.name))
@@ -355,23 +394,72 @@ def add_units(store, app, units):
 
 
 def remove_unit(store, arguments):
-    options, positional = parse(arguments, ('num-units',), ('no-prompt', 'destroy-storage'))
+    """Each by itself; one that cannot be removed does not hold the others back."""
+    options, positional = parse(arguments, ('num-units',), ('no-prompt', 'destroy-storage',
+                                                            'force', 'no-wait'))
     if options.get('num-units'):
-        raise NotModelled('remove-unit --num-units, which is for Kubernetes')
+        raise usage('--num-units for non k8s models not valid')
     if not positional:
         raise usage('no units specified')
-    for app, unit in [store.unit(name) for name in positional]:
-        if app.model.unit(unit).life == 'alive':
-            app.model.remove_unit(unit)
-    return ''
+    for name in positional:
+        if not UNIT_NAME.match(name):
+            raise usage('invalid unit name "{}"'.format(name))
+    if options.get('no-wait') and not options.get('force'):
+        raise usage('--no-wait without --force not valid')
+    code, removed = 0, []
+    for name in positional:
+        try:
+            store.application(name.split('/')[0], 'application {} not found')
+            app, _ = store.unit(name)
+        except ToolError as error:
+            print('ERROR removing unit {} failed: {}'.format(name, error), file=sys.stderr)
+            code = 1
+            continue
+        if options.get('force'):
+            app.model.forget_unit(name)
+        elif app.model.unit(name).life == 'alive':
+            app.model.remove_unit(name)
+        removed.append('will remove unit ' + name)
+    return code, '\n'.join(removed)
 
 
 def remove_application(store, arguments):
     options, positional = parse(arguments, (), ('no-prompt', 'destroy-storage'))
     if not positional:
         raise usage('no application specified')
-    for app in [store.application(name) for name in positional]:
+    for app in [store.application(name, 'removing application {0} failed: application "{0}" not '
+                                        'found') for name in positional]:
         remove(store, app)
+    return '\n'.join('will remove application ' + name for name in positional)
+
+
+def resolve(store, arguments):
+    options, positional = parse(arguments, (), ('no-retry', 'all'))
+    if options.get('all') and positional:
+        raise usage('specifying unit names(s) with --all not supported')
+    if not options.get('all') and not positional:
+        raise usage('no unit specified')
+    for name in positional:
+        if not UNIT_NAME.match(name):
+            raise usage('unit name "{}" not valid'.format(name))
+    units = [store.unit(name) for name in positional] or [
+        (app, name) for app in store.applications.values() for name in app.model.alive()
+        if app.model.unit(name).failed]
+    for app, name in units:
+        if not app.model.unit(name).failed:
+            raise failure('resolving unit: checking unit "{}" status: unit is not in error state'
+                          .format(name) if version_of_juju() >= '4'
+                          else 'unit "{}" is not in an error state'.format(name))
+        with store.open(app) as juju:
+            juju.resolve(name, retry=not options.get('no-retry'))
+    return ''
+
+
+def reboot(store, arguments):
+    """Not Juju's: the machine of a unit starts again (JSRC B6)."""
+    app, unit = store.unit(one(arguments, 'a unit'))
+    with store.open(app) as juju:
+        juju.reboot(unit)
     return ''
 
 
@@ -387,33 +475,39 @@ def remove(store, app):
 def refresh(store, arguments):
     options, positional = parse(arguments, ('path',), ('force', 'force-base', 'force-units'),
                                 ('config',))
-    app = store.application(one(positional, 'an application'))
+    app = store.application(one(positional, 'an application'), (
+        '"{}" deploy incomplete, please try refresh again in a little bit.'
+        if version_of_juju() >= '4' else 'application "{}" not found'))
     if 'path' not in options:
-        raise failure('"{}" is a local charm: --path is needed'.format(app.name))
-    failed = [unit.name for unit in app.model.units.values() if unit.failed]
-    if failed and not options.get('force'):
-        raise NotModelled('refresh beside units in error: ' + ', '.join(failed))
+        raise NotModelled('refresh without --path: it has no store')
+    if not os.path.isfile(options['path']):
+        raise failure('"{}": file does not exist'.format(options['path']))
     old, revision = app.charm, app.revision
-    store.bring(app, local_file(options['path']))
     try:
-        metadata = read(app, 'metadata.yaml')
-        if metadata['name'] != Path(old).name and metadata['name'] != yaml.safe_load(
-                Path(old, 'metadata.yaml').read_text())['name']:
-            raise failure('cannot upgrade application "{}" to charm "{}"'.format(
-                app.name, metadata['name']))
-        if list(metadata['peers']) != sorted({each.endpoint
-                                              for each in app.model.relations.values()}):
-            raise NotModelled('refresh to a charm with other peer relations')
+        metadata, bases = store.bring(app, Path(options['path']))
+    except zipfile.BadZipFile:
+        raise failure('zip: not a valid zip file')
+    try:
+        name = read_file(old, 'metadata.yaml')['name']
+        if metadata['name'] != name:
+            raise failure('cannot refresh "{}" to "{}"'.format(name, metadata['name']))
+        if app.base not in bases and not options.get('force-base'):
+            raise failure('cannot upgrade application "{}" to charm "local:{}-{}": base "{}" not '
+                          'supported by charm, the charm supported bases are: {}'.format(
+                              app.name, name, app.revision, app.base, ', '.join(bases)))
         config = values(app, options.get('config', ()), app.name)
+        new, app.charm = app.charm, old
+        with store.open(app) as juju:
+            try:
+                for unit in juju.units():
+                    juju.refresh(unit, new, force=options.get('force-units', False))
+            except ValueError as error:
+                raise failure(str(error))
     except (ToolError, NotModelled):
-        shutil.rmtree(app.charm)
+        shutil.rmtree(str(Path(old).with_name('{}-{}'.format(app.name, app.revision))))
         app.charm, app.revision = old, revision
         raise
     app.model.config.update(config)
-    new, app.charm = app.charm, old
-    with store.open(app) as juju:
-        for unit in juju.units():
-            juju.refresh(unit, new, force=options.get('force', False))
     app.charm = new
     return ''
 
@@ -422,17 +516,25 @@ def config(store, arguments):
     options, positional = parse(arguments, ('reset',))
     if not positional:
         raise usage('no application name specified')
-    app, settings = store.application(positional[0]), positional[1:]
-    defined = read(app, 'config.yaml').get('options', {})
+    app = store.application(positional[0], 'application {} not found (not found)'
+                            if version_of_juju() >= '4' else 'application "{}" not found')
+    settings, defined = positional[1:], read(app, 'config.yaml').get('options', {})
     if not settings and 'reset' not in options:
         as_json(options)
-        return json.dumps({
+        return go_json({
             'application': app.name, 'charm': read(app, 'metadata.yaml')['name'],
-            'settings': {name: {
-                'value': app.model.config.get(name), 'default': option.get('default'),
-                'type': option.get('type', 'string'), 'description': option.get('description'),
-                'source': 'default' if app.model.config.get(name) == option.get('default')
-                else 'user'} for name, option in defined.items()}})
+            'application-config': {'trust': {
+                'default': False, 'source': 'default', 'type': 'bool', 'value': False,
+                'description': 'Does this application have access to trusted credentials'}},
+            'settings': {name: setting(app, name, option)
+                         for name, option in defined.items()}})[:-1]
+    if len(settings) == 1 and '=' not in settings[0] and 'reset' not in options:
+        if settings[0] not in defined:
+            raise failure('key "{}" not found in "{}" application config or charm settings.'.format(
+                settings[0], app.name))
+        value = app.model.config.get(settings[0])
+        return go_json('' if value is None else value)[:-1].strip('"') \
+            if not isinstance(value, str) else value
     changes = values(app, settings, app.name)
     for name in [name for name in options.get('reset', '').split(',') if name]:
         if name not in defined:
@@ -440,9 +542,18 @@ def config(store, arguments):
         changes[name] = defined[name].get('default')
     if any(app.model.config.get(name) != value for name, value in changes.items()):
         app.model.config.update(changes)
-        for unit in app.model.units.values():
-            unit.due.add('config-changed')
+        with store.open(app) as juju:
+            for unit in juju.units():
+                juju.config_changed(unit)
     return ''
+
+
+def setting(app, name, option):
+    value, default = app.model.config.get(name), option.get('default')
+    source = 'unset' if value is None else 'default' if value == default else 'user'
+    return {key: each for key, each in (
+        ('default', default), ('description', option.get('description', '')), ('source', source),
+        ('type', option.get('type', 'string')), ('value', value)) if each is not None}
 
 
 def debug_log(store, arguments):
@@ -454,61 +565,132 @@ def debug_log(store, arguments):
     return '\n'.join(kept[-int(options.get('limit', options.get('n', 0))):])
 
 
+class Unscheduled(Exception):
+    """There is an operation, but no task in it: exit code 0 and a text (JSRC F15)."""
+
+
+def receiver(store, name):
+    """(application, unit) that a task is for."""
+    newer, app = version_of_juju() >= '4', name.split('/')[0]
+    if version_of_juju() < '3':
+        raise NotModelled('run and exec of Juju 2')
+    if newer:
+        store.application(app, 'adding action operation: adding action operation: getting charm '
+                               'UUID for application "{0}": application "{0}" not found')
+    try:
+        return store.unit(name)
+    except ToolError as error:
+        if name.endswith('/leader'):
+            raise Unscheduled('could not determine leader for "{}"'.format(app))
+        raise Unscheduled('{}{}'.format('linking task to unit: getting unit UUID for "{}": '.format(
+            name) if newer else '', error))
+
+
+def nothing_scheduled(store, error):
+    store.tasks += 1
+    print('Operation {} failed to schedule any tasks:\\n{}'.format(store.tasks, error),
+          file=sys.stderr)
+    return ''
+
+
+TYPES = {'string': str, 'integer': int, 'number': (int, float), 'boolean': bool, 'array': list,
+         'object': dict}
+
+
+def wrong_params(action, given, closed):
+    """What validation says; '' if all is right. Juju 4 takes no others than those it knows."""
+    known, shown = action.get('params') or {}, go_json(given)[:-1]
+    wrong = ['(root) : "{}" property is missing and required, given {}'.format(key, shown)
+             for key in action.get('required', ()) if key not in given]
+    if not action.get('additionalProperties', not closed):
+        wrong += ['(root) : additional property "{}" is not allowed, given {}'.format(key, shown)
+                  for key in given if key not in known]
+    for key, value in given.items():
+        kind = known.get(key, {}).get('type')
+        if kind and (not isinstance(value, TYPES[kind])
+                     or isinstance(value, bool) and kind != 'boolean'):
+            wrong.append('(root).{} : must be of type {}, given {}'.format(
+                key, kind, go_json(value)[:-1]))
+    return 'validation failed: ' + '; '.join(wrong) if wrong else ''
+
+
 def run(store, arguments):
     options, positional = parse(arguments, ('params', 'wait'))
     as_json(options)
-    if len(positional) != 2:
-        raise NotModelled('run with other arguments than one unit and one action')
-    app, unit = store.unit(positional[0])
-    name = positional[1]
-    if name not in read(app, 'actions.yaml'):
-        raise failure('action "{}" not defined for unit "{}". (not found)'.format(name, unit))
-    given = yaml.safe_load(Path(options['params']).read_text()) if 'params' in options else {}
-    schema = read(app, 'actions.yaml')[name].get('params', {})
-    unknown = set(given) - set(schema)
-    if unknown:
-        raise NotModelled('parameters that actions.yaml does not have: ' + ', '.join(unknown))
-    params = {key: each['default'] for key, each in schema.items() if 'default' in each}
-    params.update(given)
-    return report(store, unit, store.task(unit, lambda juju, unit: juju.action(
-        unit, name, **params)))
+    if len(positional) < 2 or '/' not in positional[0] or '/' in positional[1]:
+        raise NotModelled('run with other arguments than one unit, one action and its parameters')
+    name, given, newer = positional[1], {}, version_of_juju() >= '4'
+    if 'params' in options:
+        given = yaml.safe_load(Path(options['params']).read_text()) or {}
+    for argument in positional[2:]:
+        key, equals, text = argument.partition('=')
+        if not equals:
+            raise usage('argument "{}" must be of the form key.key.key...=value'.format(argument))
+        place(given, key.split('.'), yaml.safe_load(text))
+    try:
+        app, unit = receiver(store, positional[0])
+        action = read(app, 'actions.yaml').get(name)
+        if action is None and newer:
+            raise failure('action "{}" not defined for unit "{}". (not found)'.format(name, unit))
+        if action is None:
+            raise Unscheduled('action "{}" not defined on unit "{}"'.format(name, unit))
+        wrong = wrong_params(action, given, newer)
+        if wrong and not newer:
+            raise Unscheduled(wrong)
+    except Unscheduled as error:
+        print(file=sys.stderr)
+        return nothing_scheduled(store, error)
+    if wrong:
+        store.tasks += 2
+        task = {'status': 'error', 'message': 'cannot run "{}" action: {}'.format(name, wrong)}
+    else:
+        params = {key: each['default'] for key, each in (action.get('params') or {}).items()
+                  if 'default' in each}
+        params.update(given)
+        task = store.task(unit, lambda juju, unit: juju.action(unit, name, **params)).task()
+    print('Running operation {} with 1 task\\n  - task {} on unit-{}\\n\\nWaiting for task {}...'
+          .format(store.tasks - 1, store.tasks, unit.replace('/', '-'), store.tasks),
+          file=sys.stderr)
+    now = time.gmtime()
+    for text in task.get('log', ()):
+        print(time.strftime('%H:%M:%S ', now) + text, file=sys.stderr)
+    if 'log' in task:
+        print(file=sys.stderr)
+        task['log'] = [time.strftime('%Y-%m-%d %H:%M:%S.0 +0000 UTC ', now) + text
+                       for text in task['log']]
+    return report(store, unit, task)
 
 
 def exec_(store, arguments):
     options, positional = parse(arguments, ('unit', 'u', 'wait'))
     as_json(options)
-    unit = options.get('unit', options.get('u'))
-    if not unit or not positional:
-        raise usage('exec needs --unit and a command')
-    _, unit = store.unit(unit)
-    command = ' '.join(positional)
+    name = options.get('unit', options.get('u'))
+    if not positional:
+        raise usage('no commands specified')
+    if not name:
+        raise usage('You must specify a target, either through --all, --machine, --application or '
+                    '--unit')
+    if not (UNIT_NAME.match(name) or name.endswith('/leader')):
+        raise usage('The following exec targets are not valid:\\n  "{}" is not a valid unit name'
+                    .format(name))
+    # Several arguments are one command, quoted where a shell would take them apart.
+    command = positional[0] if len(positional) == 1 else ' '.join(map(shlex.quote, positional))
+    try:
+        _, unit = receiver(store, name)
+    except Unscheduled as error:
+        return nothing_scheduled(store, error)
     return report(store, unit, store.task(unit, lambda juju, unit: juju.execute_command(
-        unit, command)))
+        unit, command)).task())
 
 
-def report(store, unit, run):
-    """A task's result, and exit code 1 if it failed."""
-    results = {'return-code': run.exit_code}
-    for name, text in (('stdout', run.stdout), ('stderr', run.stderr)):
-        if text:
-            results[name] = text
-    dotted = [key for key in run.action['results'] if '.' in key]
-    if dotted:
-        raise NotModelled('results that are nested: ' + ', '.join(dotted))
-    results.update(run.action['results'])
-    failed = run.exit_code or run.action['status'] == 'failed'
-    result = {'id': str(store.tasks), 'unit': unit, 'results': results,
-              'status': 'failed' if failed else 'completed'}
-    if run.action['message']:
-        result['message'] = run.action['message']
-    if run.action['log']:
-        result['log'] = run.action['log']
-    print('Waiting for task {}...'.format(store.tasks), file=sys.stderr)
-    if failed:
-        print('ERROR the following task failed:\n - id "{}" with return code {}\n\n'
-              "use 'juju show-task' to inspect the failure".format(store.tasks, run.exit_code),
+def report(store, unit, task):
+    """A task's result; exit code 1 if its process had another than 0."""
+    code = task.get('results', {}).get('return-code', 0)
+    if code:
+        print('ERROR the following task failed:\\n - id "{}" with return code {}\\n\\n'
+              "use 'juju show-task' to inspect the failure\\n".format(store.tasks, code),
               file=sys.stderr)
-    return int(bool(failed)), json.dumps({unit: result})
+    return int(bool(code)), go_json({unit: dict(task, id=str(store.tasks), unit=unit)})[:-1]
 
 
 # Status.
@@ -521,7 +703,7 @@ def status(store, arguments):
     store.work()
     return json.dumps({
         'model': {'name': store.name, 'type': 'iaas', 'controller': 'fakejuju',
-                  'cloud': 'localhost', 'version': VERSION,
+                  'cloud': 'localhost', 'version': version_of_juju(),
                   'model-status': {'current': 'available'}},
         'machines': {}, 'storage': {},
         'applications': {name: application_status(app)
@@ -535,16 +717,14 @@ def application_status(app):
     worst = min(states, key=lambda each: SEVERITY.index(each['current']),
                 default={'current': 'unknown'})
     metadata = read(app, 'metadata.yaml')
-    result = {
+    return {
         'charm': 'local:{}-{}'.format(metadata['name'], app.revision), 'charm-origin': 'local',
         'charm-name': metadata['name'], 'charm-rev': app.revision, 'exposed': False,
-        'application-status': worst, 'units': units,
+        'base': dict(zip(('name', 'channel'), app.base.split('@'))),
+        'life': 'dying' if app.dying else 'alive', 'application-status': worst, 'units': units,
         'relations': {endpoint: [{'related-application': app.name, 'interface': each['interface'],
                                   'scope': 'global'}]
                       for endpoint, each in metadata['peers'].items()}}
-    if app.dying:
-        result['life'] = 'dying'
-    return result
 
 
 def unit_status(app, name):
@@ -555,9 +735,9 @@ def unit_status(app, name):
     if unit.failed:
         current, message = 'error', 'hook failed: "{}"'.format(unit.failed.name)
     result = {
-        'workload-status': {'current': current, 'message': message},
+        'workload-status': dict({'current': current}, **({'message': message} if message else {})),
         'juju-status': {'current': 'executing' if app.model.next_hook(name) else 'idle',
-                        'version': VERSION},
+                        'version': version_of_juju()},
         'machine': name.split('/')[1], 'public-address': app.model.address(name)}
     if unit.life == 'dying':
         result['juju-status']['life'] = 'dying'
@@ -569,7 +749,8 @@ def unit_status(app, name):
 WITHOUT_MODEL = {'version': version, 'add-model': add_model, 'destroy-model': destroy_model}
 COMMANDS = {'deploy': deploy, 'add-unit': add_unit, 'remove-unit': remove_unit,
             'remove-application': remove_application, 'refresh': refresh, 'config': config,
-            'debug-log': debug_log, 'run': run, 'exec': exec_, 'status': status}
+            'debug-log': debug_log, 'run': run, 'exec': exec_, 'status': status,
+            'resolve': resolve, 'resolved': resolve, 'fakejuju-reboot': reboot}
 # What comes of a hook is kept as soon as it is over.
 SAVE_THEMSELVES = 'debug-log', 'run', 'exec', 'status'
 
@@ -578,7 +759,12 @@ def main(arguments):
     try:
         code, output = execute(arguments)
     except (ToolError, NotModelled) as error:
+        if str(error).startswith('option provided'):  # Juju may have it
+            error = NotModelled(str(error).split()[-1])
         text = error if isinstance(error, ToolError) else 'fakejuju does not model ' + str(error)
+        # Who reads the output as json finds some; that of config is YAML unless told.
+        if getattr(error, 'code', 2) == 1 and (arguments[0] == 'config' or 'json' in arguments):
+            print('{}')
         print('ERROR', text, file=sys.stderr)
         return getattr(error, 'code', 1)
     if output:
@@ -591,7 +777,7 @@ def execute(arguments):
     if name in WITHOUT_MODEL:
         return 0, WITHOUT_MODEL[name](arguments)
     if name not in COMMANDS:
-        raise usage('unrecognized command: juju ' + name)
+        raise NotModelled('juju ' + name)
     model = os.environ.get('JUJU_MODEL')
     if arguments[:1] in (['--model'], ['-m']) and arguments[1:]:
         model, arguments = arguments[1], arguments[2:]

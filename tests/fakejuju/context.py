@@ -4,6 +4,9 @@ import uuid
 from typing import Any, Dict, Set, Tuple
 
 
+MODEL_UUID = '00000000-0000-4000-8000-000000000000'
+
+
 class CommitFailed(Exception):
     """The hook exited 0 and the controller refused or missed what it wrote (JS 6)."""
 
@@ -29,6 +32,8 @@ class Context:
         self.app_written: Set[str] = set()  # relation ids
         self.secret_writes = []  # callables that change the model
         self.secrets = copy.deepcopy(model.secrets)  # with this hook's own pending changes
+        self.refusals = []       # callables that tell of a model why the commit fails, or nothing
+        self.status = None       # as first read in this hook
         self.log = []
         self.action = {'results': {}, 'status': 'completed', 'message': '', 'log': []}
         self._views = {}
@@ -48,7 +53,7 @@ class Context:
             'JUJU_HOOK_NAME': '' if hook.kind == 'action' else hook.name,
             'JUJU_DISPATCH_PATH': '{}/{}'.format(folder, hook.name),
             'JUJU_AGENT_SOCKET_ADDRESS': socket, 'JUJU_AGENT_SOCKET_NETWORK': 'unix',
-            'JUJU_MODEL_NAME': 'fake', 'JUJU_MODEL_UUID': '00000000-0000-4000-8000-000000000000',
+            'JUJU_MODEL_NAME': 'fake', 'JUJU_MODEL_UUID': MODEL_UUID,
             'JUJU_VERSION': model.version, 'JUJU_API_ADDRESSES': '127.0.0.1:17070',
             'JUJU_MACHINE_ID': self.unit.name.split('/')[1], 'JUJU_AVAILABILITY_ZONE': '',
             'JUJU_PRINCIPAL_UNIT': '', 'CLOUD_API_VERSION': '',
@@ -71,6 +76,9 @@ class Context:
                         'JUJU_RELATION_ID': hook.relation,
                         'JUJU_REMOTE_UNIT': hook.remote_unit,  # set and empty where none is
                         'JUJU_REMOTE_APP': '' if hook.kind == 'broken' else model.app})  # A1
+        if hook.kind == 'secret-changed':
+            env.update({'JUJU_SECRET_ID': 'secret:' + hook.params[0],
+                        'JUJU_SECRET_LABEL': hook.params[1]})
         if hook.departing:
             env['JUJU_DEPARTING_UNIT'] = hook.departing
         if hook.kind == 'exec':  # no hook's, and not dispatched
@@ -171,6 +179,9 @@ class Context:
             if model.major >= 4 and sum(len(key.encode()) + len(value.encode())
                                         for key, value in settings.items()) > MOST_BYTES:
                 raise CommitFailed('relation settings of more than {} bytes'.format(MOST_BYTES))
+        for refusal in self.refusals:
+            if refusal(model):
+                raise CommitFailed(refusal(model))
         # Nothing above has changed anything, nothing below can fail.
         changes: Dict[str, Dict[str, Any]] = {}
         for (id_, app), settings in sent.items():

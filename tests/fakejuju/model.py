@@ -20,7 +20,7 @@ class Hook(NamedTuple):
     remote_unit: str = ''
     departing: str = ''
     version: int = 0              # of the bag that the hook tells of, when it was chosen
-    params: Tuple = ()            # of an action
+    params: Tuple = ()            # of an action; id and label of a secret
 
 
 class Bag:
@@ -67,6 +67,7 @@ class Secret:
         self.label = label
         self.revisions = [content]
         self.pinned: Dict[str, int] = {}   # reader -> revision that it gets
+        self.told: Dict[str, int] = {}     # reader -> revision of its last secret-changed
 
 
 class Unit:
@@ -98,6 +99,7 @@ class Unit:
         self.changed_pending: Dict[str, str] = {}
         self.cache: Dict[Tuple[str, str], Dict[str, str]] = {}  # bags of members (JS 12, 2)
         self.status: Tuple[str, str] = ('unknown', '')
+        self.status_set = False            # by the charm
 
 
 # What an operator has a unit do: no hook waits for it to succeed.
@@ -135,7 +137,7 @@ class Model:
         self.unit_count = 0
         self.leader: Optional[str] = None       # who has the lease
         self.believes: Optional[str] = None     # who has lost it and does not know (JSRC A11)
-        self.running: Optional[str] = None      # the unit that is in a hook
+        self.running: Set[str] = set()          # units that are in a hook
         self.leader_settings: Dict[str, str] = {}
         self.leader_settings_version = 0
         self.config: Dict[str, Any] = {}
@@ -167,7 +169,7 @@ class Model:
 
     def add_relation(self, endpoint):
         if self.major >= 4 and any(each.endpoint == endpoint for each in self.relations.values()):
-            raise NotModelled('two relations of one peer endpoint, an error in Juju 4')
+            raise NotModelled('two relations of one peer endpoint, an error in Juju 4')  # JSRC F7
         id_ = '{}:{}'.format(endpoint, self.relation_count)
         self.relation_count += 1
         self.relations[id_] = Relation(id_)
@@ -230,7 +232,7 @@ class Model:
 
     def resign(self, unit):
         """An agent looks at the lease between hooks only (JSRC A9)."""
-        if self.leader != unit.name and self.running != unit.name:
+        if self.leader != unit.name and unit.name not in self.running:
             unit.led = False
 
     def restart_agent(self, name):
@@ -295,13 +297,16 @@ class Model:
             # In 4.x its row goes with its scope, and what has no row is not told of (JSRC A3).
             self.leave_scope(unit, relation, told=self.major < 4)
         unit.life, unit.gone = 'dead', True
-        if self.leader == unit.name:  # revoked with the unit (JS 9.3)
+        if self.leader == unit.name:  # revoked with the unit, not before (JS 9.3, JSRC F2)
             self.leader = None
 
     # The next hook.
 
     def next_hook(self, name):
-        """The hook that this unit runs next, or None; the first resolver that has one (JS 1.1)."""
+        """The hook that this unit runs next, or None; the first resolver that has one.
+
+        JS 1.1, JSRC F12.
+        """
         unit = self.unit(name)
         if unit.life == 'dead':
             return None
@@ -323,6 +328,11 @@ class Model:
             if self.leader != name and self.major < 4 \
                     and unit.leader_settings_seen != self.leader_settings_version:
                 return Hook('leader-settings-changed', 'leader-settings-changed')
+        for id_, secret in sorted(self.secrets.items()):  # JSRC E6
+            newest = len(secret.revisions) - 1
+            if secret.pinned.get(name, newest) < newest != secret.told.get(name):
+                return Hook('secret-changed', 'secret-changed', version=newest,
+                            params=(id_, secret.label))
         if unit.actions:
             return unit.actions[0]
         for kind in CONTINUE:
@@ -380,13 +390,13 @@ class Model:
     # What follows from a hook that starts, and from one that is over.
 
     def begin(self, name, hook):
-        self.running = name
+        self.running.add(name)
         if hook.kind not in TASKS:  # any hook swallows the update-status that is due (JSRC B3)
             self.unit(name).due -= {hook.kind, 'update-status'}
 
     def end(self, name):
         """The agent looks again at what it has not seen during the hook (JSRC A9)."""
-        self.running = None
+        self.running.discard(name)
         if self.believes == name:
             self.believes = None
         self.resign(self.unit(name))
@@ -402,6 +412,9 @@ class Model:
             self.commit_relation_hook(unit, hook)
         elif hook.kind == 'leader-elected':
             unit.led = self.leader == name
+        elif hook.kind == 'secret-changed':
+            if hook.params[0] in self.secrets:
+                self.secrets[hook.params[0]].told[name] = hook.version
         elif hook.kind == 'leader-settings-changed':
             unit.leader_settings_seen = self.leader_settings_version
         elif hook.kind == 'install':

@@ -30,6 +30,13 @@ DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
 MANY_HOOKS = 100000
 
 
+# The unit's status before these hooks, and after them.
+BEFORE = {'install': ('maintenance', 'installing charm software'),
+          'stop': ('maintenance', 'stopping charm software'),
+          'remove': ('maintenance', 'cleaning up prior to charm deletion')}
+AFTER = {'start': ('unknown', ''), 'stop': ('maintenance', ''), 'remove': ('terminated', '')}
+
+
 class Run:
     """One run of a hook: what it did and what became of it."""
 
@@ -46,6 +53,14 @@ class Run:
         self.stderr = ''
         self.changes = {}        # owner of a bag -> {key: (old, new)}
         self.action = None       # of an action: results, status, message, log
+
+    def task(self):
+        """What Juju tells of an action or of `juju exec` that is over (JSRC C)."""
+        results = dict(self.action['results'], **{'return-code': self.exit_code})
+        results.update({name: text for name, text in (('stdout', self.stdout),
+                                                      ('stderr', self.stderr)) if text})
+        told = {name: self.action[name] for name in ('message', 'log') if self.action[name]}
+        return dict(told, status=self.action['status'], results=results)
 
     def story(self):
         return '{} of {}: exit code {}, {}\n{}'.format(
@@ -446,8 +461,7 @@ class Juju:
     def next_hook(self, unit):
         return self.model.next_hook(unit)
 
-    def run(self, unit, kill_at=None, fail_at=None, exit=0, fail_commit=False,
-            depose_before_commit=False, on_call=None, interrupted_at=None, again=False):
+    def run(self, unit, **faults):
         """Run the unit's next hook, perhaps with a fault.
 
         kill_at: the process is killed at its n-th call of a hook tool (juju-log not counted),
@@ -459,7 +473,18 @@ class Juju:
         but the agent dies before it notes that and runs the hook again (JSRC A13). on_call:
         {n: callable}, called before the n-th call.
         """
-        hook = self.next_hook(unit)
+        flight = self.fly(unit, **faults)
+        run = next(flight)
+        next(flight, None)
+        return run
+
+    def fly(self, unit, hook=None, exit=0, fail_commit=False, depose_before_commit=False,
+            again=False, **calls):
+        """`run` in two steps, so that hooks of units overlap: yields the Run, and then commits.
+
+        `hook`: that the agent has decided for earlier.
+        """
+        hook, agent = hook or self.next_hook(unit), self.model.unit(unit)
         if hook is None:
             raise ValueError('no hook is due on {}'.format(unit))
         run = Run(unit, hook)
@@ -469,27 +494,36 @@ class Juju:
         file = self.hook_file(unit, hook)
         if hook.kind == 'action' and not file:
             raise ValueError('action "{}" not defined'.format(hook.name))
-        swaps = self.model.unit(unit).upgrade and self.model.unit(unit).failed == hook
+        swaps = agent.upgrade and agent.failed == hook
         self.model.begin(unit, hook)
+        self.set_status(unit, hook, BEFORE)
         try:
             if not file and hook.kind != 'exec':  # counts as done; nothing is flushed (JS 3)
                 run.exit_code, run.committed = 0, True
+                yield run
                 self.model.commit(unit, hook)
-                return run
+                return
             context = Context(self.model, unit, hook)
-            self.execute(run, context, file, Answers(run, context, kill_at, fail_at, on_call,
-                                                     interrupted_at))
+            self.execute(run, context, file, Answers(run, context, **calls))
             self.history[unit] = (*self.history.get(unit, ()), self.unitdata_text(unit))
             run.log, run.exit_code = context.log, run.exit_code or exit
             run.action = context.action if hook.kind in TASKS else None
+            yield run
             if depose_before_commit:
                 self.depose()
             self.conclude(run, context, fail_commit, again)
         finally:
             self.model.end(unit)
+            if run.committed:
+                self.set_status(unit, hook, AFTER)
         if swaps and not run.committed:
             self.deploy(unit)
-        return run
+
+    def set_status(self, unit, hook, statuses):
+        """Juju's own, around some hooks; install and start leave that of the charm (JSRC D)."""
+        agent = self.model.unit(unit)
+        if hook.kind in statuses and not (agent.status_set and hook.kind in ('install', 'start')):
+            agent.status = statuses[hook.kind]
 
     def conclude(self, run, context, fail_commit, again):
         """Commit what the hook wrote, or not, and have the agent go on."""
@@ -504,21 +538,29 @@ class Juju:
             run.error = str(error)
             if run.action:  # JSRC C3
                 run.action['status'] = 'failed'
-                if run.exit_code:
+                if run.exit_code and hook.kind == 'action':
                     run.action['message'] = 'exit status {}'.format(run.exit_code)
-                elif not run.action['message']:
-                    run.action['message'] = 'committing requested changes failed'
+                else:
+                    run.stderr += ('\n' if run.stderr else '') + run.error + '\n'
+                    run.action['message'] = run.action['message'] \
+                        or 'committing requested changes failed'
             if run.exit_code == -signal.SIGTERM:
-                self.model.requeue(unit, hook)
+                self.interrupted(run)
             else:
                 self.model.fail(unit, hook)
             return
         run.committed = True
         if again:
             run.error = 'the agent died before it had noted that'
-            self.model.requeue(unit, hook)
+            self.interrupted(run)
         else:
             self.model.commit(unit, hook)
+
+    def interrupted(self, run):
+        """A hook runs again, an action does not."""
+        if run.action:
+            run.action.update(status='failed', message='action terminated')
+        self.model.requeue(run.unit, run.hook)
 
     def hook_file(self, unit, hook):
         """What the charm has for this hook, or None."""

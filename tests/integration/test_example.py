@@ -1,6 +1,7 @@
 """The example charm on a Juju, driven by jubilant: whichever `juju` is first on the PATH.
 
-CHARM is the path of the charm file. Nothing here knows which Juju it is.
+CHARM is the path of the charm file, JUJU_MACHINES names machines that are added first, for a cloud
+that makes none. Nothing here knows which Juju it is.
 """
 import os
 import re
@@ -33,6 +34,8 @@ openssl x509 -noout -fingerprint -in pki/ca.pem
 def juju():
     juju = jubilant.Juju(wait_timeout=1200)
     juju.add_model('tls-' + secrets.token_hex(4))
+    for machine in os.environ.get('JUJU_MACHINES', '').split():
+        juju.cli('add-machine', machine)
     yield juju
     juju.destroy_model(juju.model, destroy_storage=True)
 

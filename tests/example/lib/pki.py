@@ -224,7 +224,8 @@ def make_ca(app):
 def objection(csr):
     """Why this CSR should not be signed, or None."""
     try:
-        printed = openssl('req', '-noout', '-pubkey', '-verify', text=csr)
+        printed = openssl('req', '-noout', '-pubkey', '-verify', '-config', os.devnull,
+                          text=csr)
         key = openssl('pkey', '-pubin', '-noout', '-text', text=printed[0])[0]
     except Fault as fault:
         return str(fault)[:500] or 'openssl cannot read it'

@@ -132,7 +132,9 @@ def tell():
     messages = ['request refused: ' + refusal] if refusal else []
     messages += ['certificate ' + untimely] if untimely else []
     messages += [standing] if standing else []
-    states = [request['state'] for request in tls.get_requests().values()]
+    # A unit that goes has no relation any more in `stop`.
+    requests = tls.get_requests() if hookenv.relation_ids('certificates') else {}
+    states = [request['state'] for request in requests.values()]
     waiting = states.count('waiting') + states.count('none')
     status = ('blocked' if refusal else 'waiting' if untimely or not standing else 'active',
               '; '.join(messages or ['for a certificate from the leader'])

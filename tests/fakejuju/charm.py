@@ -1,0 +1,216 @@
+"""What Juju asks of a charm file at deploy and refresh, in its words (JSRC F16).
+
+From 4.0 on domain/deployment/charm of juju/juju, before that juju/charm 8 and 12. Only what a
+charm with peer relations has is looked at.
+"""
+import json
+import re
+
+import yaml
+
+from .model import NotModelled
+from .tools import failure, unmarshal
+
+SERIES = {'bionic': '18.04', 'focal': '20.04', 'jammy': '22.04', 'noble': '24.04'}
+ACTION = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
+
+
+def load(text, of):
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise NotModelled("Go's words for what is wrong in {}: {}".format(of, error))
+
+
+def go(value):
+    """A value as Go's %#v prints it."""
+    if isinstance(value, bool):
+        return 'true' if value else 'false'
+    return json.dumps(value, ensure_ascii=False)
+
+
+def expect(value, kind, path):
+    """schema.String() and its like; a type's Go name stands beside a wrong value."""
+    types = {'string': str, 'list': list, 'map': dict, 'bool': bool}
+    if isinstance(value, types[kind]):
+        return value
+    if value is None:
+        raise failure('{}: expected {}, got nothing'.format(path, kind))
+    if isinstance(value, (list, dict)):
+        raise NotModelled("Go's words for {} where it expects a {}".format(path, kind))
+    name = {str: 'string', int: 'int', float: 'float64', bool: 'bool'}[type(value)]
+    raise failure('{}: expected {}, got {}({})'.format(path, kind, name, go(value)))
+
+
+def metadata_of(text):
+    raw = expect(load(text, 'metadata.yaml'), 'map', 'metadata')
+    newer = {'containers', 'assumes', 'charm-user'} & set(raw)
+    older = {'series', 'deployment', 'min-juju-version'} & set(raw)
+    if newer and older:
+        first, second = (newer, older) if min(newer) < min(older) else (older, newer)
+        raise failure('ambiguous metadata: keys {} cannot be used with {}'.format(*(
+            ', '.join('"{}"'.format(key) for key in sorted(keys)) for keys in (second, first))))
+    for key in 'name', 'summary', 'description':
+        expect(raw.get(key), 'string', 'metadata: ' + key)
+    for key, kind in (('assumes', 'list'), ('series', 'list'), ('subordinate', 'bool'),
+                      ('min-juju-version', 'string')):
+        expect(raw.get(key, {'list': [], 'bool': False, 'string': ''}[kind]), kind,
+               'metadata: ' + key)
+    for role in 'provides', 'requires', 'peers':
+        for name, relation in expect(raw.get(role, {}), 'map', 'metadata: ' + role).items():
+            path = 'metadata: {}.{}'.format(role, name)
+            if not isinstance(relation, str):
+                expect(expect(relation, 'map', path).get('interface'), 'string',
+                       path + '.interface')
+            else:
+                raw[role][name] = {'interface': relation}
+    return raw
+
+
+def manifest_of(text, major):
+    """[name@channel] of the bases; None if there is no manifest."""
+    if text is None:
+        return None
+    prefix, bases = 'parsing "manifest.yaml" file: manifest: ', []
+    listed = expect((load(text, 'manifest.yaml') or {}).get('bases'), 'list', prefix + 'coerce')
+    for number, base in enumerate(listed):
+        for key, value in expect(base, 'map', '{}coerce: [{}]'.format(prefix, number)).items():
+            if key in ('name', 'channel'):
+                expect(value, 'string', '{}coerce: [{}].{}'.format(prefix, number, key))
+        if not base.get('name'):
+            raise failure(prefix + 'base without name not valid')
+        if major < 4 and base['name'] not in ('ubuntu', 'centos', 'windows', 'osx', 'opensuse'):
+            raise failure('{}os "{}" not valid'.format(prefix, base['name']))
+        if not base.get('channel'):
+            raise failure(prefix + 'channel not valid')
+        bases.append('{}@{}'.format(base['name'], base['channel'].split('/')[0]))
+    return bases
+
+
+def shaped(text, of, levels):
+    """The YAML, whose levels of maps have Go types of these names."""
+    nodes, wrong = [yaml.compose(text)] if load(text, of) is not None else [], []
+    for level in levels:
+        wrong += [(node, level) for node in nodes if not isinstance(node, yaml.MappingNode)]
+        nodes = [value for node in nodes if isinstance(node, yaml.MappingNode)
+                 for key, value in node.value if level != levels[0] or of != 'config.yaml'
+                 or key.value == 'options']
+    if wrong:
+        raise failure('yaml: unmarshal errors:' + ''.join('\n  line {}: cannot unmarshal {}'.format(
+            node.start_mark.line + 1, unmarshal(node, level)) for node, level in wrong))
+    return load(text, of)
+
+
+def check_config(text, major):
+    found = shaped(text, 'config.yaml', ('charm.ConfigSpec' if major >= 4 else 'charm.Config',
+                                         'map[string]charm.Option', 'charm.Option'))
+    if found is None or 'options' not in found:
+        raise failure('invalid config: empty configuration')
+    for name, option in (found['options'] or {}).items():
+        kind, default = option.get('type') or 'string', option.get('default')
+        kind = 'int' if kind == 'integer' and major >= 4 else kind
+        types = {'string': str, 'secret': str, 'int': int, 'float': (int, float), 'boolean': bool}
+        if kind not in types:
+            raise failure('invalid config: option "{}" has unknown type "{}"'.format(name, kind))
+        if default is not None and (not isinstance(default, types[kind])
+                                    or isinstance(default, bool) and kind != 'boolean'):
+            raise failure('invalid config default: option "{}" expected {}, got {}'.format(
+                name, kind, go(default)))
+
+
+def check_actions(text, charm):
+    found = shaped(text, 'actions.yaml', ('map[string]map[string]interface {}',
+                                          'map[string]interface {}'))
+    for name, action in (found or {}).items():
+        if not ACTION.match(str(name)):
+            raise failure('bad action name {}'.format(name))
+        if reserved(charm, name):
+            raise failure('cannot use action name {}: {}'.format(
+                name, '"juju" is a reserved name' if name == 'juju'
+                else 'the "juju-" prefix is reserved'))
+        for key, kind, what in (('description', str, 'a string'), ('title', str, 'a string'),
+                                ('required', list, 'a YAML list'), ('parallel', bool, 'a bool'),
+                                ('execution-group', str, 'a string')):
+            if key in action and not isinstance(action[key], kind):
+                raise failure('value for schema key "{}" must be {}'.format(key, what))
+        if not isinstance(action.get('params', {}), dict):
+            raise failure('params failed to parse as a map')
+
+
+def reserved(charm, name):
+    return not charm.startswith('juju-') and (name == 'juju' or name.startswith('juju-'))
+
+
+def check_relations(metadata, major):
+    seen, charm = set(), metadata['name']
+    for role in 'provides', 'requires', 'peers':
+        for name, relation in metadata.get(role, {}).items():
+            if reserved(charm, name):
+                raise failure(
+                    'charm relation reserved name misuse; {} relation "{}" has reserved name'
+                    .format(role.replace('peers', 'peer'), name) if major >= 4 else
+                    'charm "{}" using a reserved relation name: "{}"'.format(charm, name))
+            if role != 'requires' and reserved(charm, relation['interface']):
+                raise failure(
+                    'charm relation reserved name misuse; {} relation "{}" has reserved interface '
+                    'name "{}"'.format(role.replace('peers', 'peer'), name, relation['interface'])
+                    if major >= 4 else 'charm "{}" relation "{}" using a reserved interface: "{}"'
+                    .format(charm, name, relation['interface']))
+            if name in seen:
+                raise failure('charm "{}" using a duplicated relation name: "{}"'.format(
+                    charm, name))
+            seen.add(name)
+
+
+def check(read, version):
+    """(metadata, bases) of the charm; `read` gives a file's text, or None if there is none."""
+    major = int(version.split('.')[0])
+    if read('metadata.yaml') is None:
+        raise failure('archive file "metadata.yaml" not found')
+    metadata = metadata_of(read('metadata.yaml'))
+    bases, series = manifest_of(read('manifest.yaml'), major), metadata.get('series', [])
+    if read('config.yaml') is not None:
+        check_config(read('config.yaml'), major)
+    if read('actions.yaml') is not None:
+        check_actions(read('actions.yaml'), metadata['name'])
+    if major >= 4 and not bases:
+        raise failure('charm metadata without bases in manifest not valid')
+    if bases and (major >= 4 or not series) and 'min-juju-version' in metadata:
+        raise failure('min-juju-version in metadata v2 not valid')
+    if 'assumes' in metadata and not bases:
+        raise failure('assumes in metadata v1 not valid')
+    check_relations(metadata, major)
+    if not metadata.get('peers'):
+        raise NotModelled('a charm without peer relation')
+    return metadata, bases or ['ubuntu@' + SERIES[name] for name in series if name in SERIES]
+
+
+def needed(metadata, version):
+    """The version that the charm asks for is there; what else it assumes is not modelled."""
+    asked = [('>=', metadata['min-juju-version'])] if 'min-juju-version' in metadata else []
+    for assumed in metadata.get('assumes', ()):
+        found = re.match(r'juju (>=|<) ([0-9.]+)\Z', str(assumed))
+        if not found:
+            raise NotModelled('assumes: {}'.format(assumed))
+        asked.append(found.groups())
+
+    def numbers(text):
+        return [int(part) for part in re.findall('[0-9]+', text.split('-')[0])]
+    for sign, wanted in asked:
+        if (numbers(version) >= numbers(wanted)) is not (sign == '>='):
+            if 'min-juju-version' in metadata:
+                raise failure("charm's min version ({}) is higher than this juju model's version "
+                              '({})'.format(wanted, version))
+            raise NotModelled("Juju's words for assumes: juju {} {}".format(sign, wanted))
+
+
+def choose(bases, asked, version):
+    """The base of an application: as asked, else Juju's newest LTS, else the charm's first."""
+    if not bases:
+        raise failure('series not specified and charm does not define any' if version < '3'
+                      else 'charm does not define any bases, not valid')
+    newest = 'ubuntu@24.04' if version >= '4' else 'ubuntu@22.04'
+    if asked and asked.split('/')[0] not in bases:
+        raise failure('base "{}" is not supported, supported bases are: {}'.format(
+            asked.split('/')[0], ', '.join(bases)))
+    return asked.split('/')[0] if asked else newest if newest in bases else bases[0]

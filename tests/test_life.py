@@ -1,0 +1,143 @@
+"""What a unit of the example meets in its life: other addresses, wrong clocks, its end.
+
+Most tests share one model of two units, and leave it with both served.
+"""
+from itertools import permutations
+
+import pytest
+
+from charm_build import build
+from deployed import deploy, parties, party, renew, served
+from fakejuju import Juju
+from handshake import openssl, shake_hands
+from world import TESTS
+
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group('life')]
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    return build(TESTS / 'example', tmp_path_factory.mktemp('built') / 'charm')
+
+
+@pytest.fixture(scope='module')
+def pair(built, tmp_path_factory):
+    with deploy(built, tmp_path_factory.mktemp('pair') / 'units', 2) as juju:
+        yield juju
+
+
+@pytest.mark.parametrize('unit', ['tls-example/0', 'tls-example/1'])
+def test_a_new_address_brings_a_new_certificate_each_time_and_one_only(pair, unit):
+    one, old = party(pair, unit), pair.model.address(unit)
+    key = one.key.read_text()
+    for address in ('127.0.2.1', old):
+        pair.change_address(unit, address)
+        pair.settle()  # config-changed, after which Juju writes the address into the bag
+        before = one.certificate.read_text()
+        pair.update_status(unit)
+        pair.settle()
+        assert one.certificate.read_text() != before
+        assert 'IP Address:{}\n'.format(address) in openssl(
+            'x509', '-noout', '-ext', 'subjectAltName', '-in', str(one.certificate))
+        rests(pair, unit)
+        served(pair)
+        for server, client in permutations(parties(pair), 2):
+            assert shake_hands(server, client) == (client.name, server.name)
+    assert one.key.read_text() == key
+
+
+def test_a_unit_without_an_ip_address_keeps_its_certificate(pair):
+    old = pair.model.address('tls-example/1')
+    pair.change_address('tls-example/1', 'unit-1.example.com')
+    pair.settle()
+    rests(pair, 'tls-example/1')
+    assert old in openssl('x509', '-noout', '-ext', 'subjectAltName',
+                          '-in', str(party(pair, 'tls-example/1').certificate))
+    pair.change_address('tls-example/1', old)
+    pair.settle()
+    served(pair)
+
+
+def rests(juju, unit):
+    """No request of the unit follows from config-changed and update-status."""
+    before = juju.bag(unit)
+    for event in (juju.config_changed, juju.update_status):
+        event(unit)
+        juju.settle()
+    assert juju.bag(unit) == before
+
+
+@pytest.fixture
+def clock(pair):
+    """clock(unit, seconds): what that unit's hooks have for the time, so much off."""
+    files = set()
+
+    def set_to(unit, seconds):
+        file = pair.unit_directory(unit) / 'charm/reactive/clock.py'
+        file.write_text('import time\nright = time.time\n'
+                        'time.time = lambda: right() + {}\n'.format(seconds))
+        files.add(file)
+
+    yield set_to
+    for file in files:
+        file.unlink()
+
+
+@pytest.mark.parametrize('off, told', [
+    (-7200, 'not valid before '), (100 * 86400, 'not valid after ')])
+def test_a_unit_whose_clock_is_wrong_says_so_and_takes_the_certificate_later(
+        pair, clock, off, told):
+    one = party(pair, 'tls-example/1')
+    old = one.certificate.read_text()
+    clock('tls-example/1', off)
+    hooks = len(pair.runs)
+    renew(pair, 'tls-example/1')
+    pair.update_status('tls-example/1')
+    pair.settle()
+    assert all(run.committed for run in pair.runs[hooks:])
+    status, message = pair.status('tls-example/1')
+    assert status == 'waiting' and message.startswith('certificate ' + told)
+    assert "this unit's clock says " in message and '; signed by ' in message
+    assert one.certificate.read_text() == old
+    clock('tls-example/1', 0)
+    pair.update_status('tls-example/1')
+    pair.settle()
+    assert one.certificate.read_text() != old
+    served(pair)
+
+
+def test_a_clock_that_is_a_little_slow_makes_no_difference(pair, clock):
+    clock('tls-example/1', -3500)
+    assert renew(pair, 'tls-example/1') != party(pair, 'tls-example/1').certificate.read_text()
+    served(pair)
+
+
+def hooks_of(juju, unit):
+    """Run all that is due on the unit; the names, each committed at its first run."""
+    names = []
+    while unit in juju.units() and juju.next_hook(unit):
+        run = juju.run(unit)
+        assert run.committed, run.story()
+        names.append(run.hook.name)
+    return names
+
+
+@pytest.mark.parametrize('led', [True, False])
+def test_no_hook_fails_from_install_to_remove(built, tmp_path, led):
+    """On the leader; and where nobody leads: no CA, no certificate."""
+    with Juju(built, tmp_path / 'units', real=True, version='4.1') as juju:
+        unit, other = juju.add_unit(), juju.add_unit()
+        if led:
+            juju.elect(unit)
+        names = hooks_of(juju, unit) + hooks_of(juju, other)
+        for event in (juju.config_changed, juju.update_status):
+            event(unit)
+            names += hooks_of(juju, unit)
+        assert party(juju, unit).certificate.exists() == led
+        juju.restart_agent(unit)  # from now on it has relation-broken, too (JSRC A1)
+        names += hooks_of(juju, unit)
+        juju.remove_unit(unit)
+        assert hooks_of(juju, unit)[-4:] == [
+            'certificates-relation-departed', 'certificates-relation-broken', 'stop', 'remove']
+        assert {'install', 'certificates-relation-created', 'start', 'update-status',
+                'certificates-relation-joined'} <= set(names)
