@@ -123,8 +123,8 @@ def order(units, leader, position):
     return others[:position] + [leader] + others[position:]
 
 
-@pytest.mark.parametrize('four, position', [('3.6.8', 0), ('3.6.8', 2), ('4.1.0', 1), ('4.1.0', 3)],
-                         indirect=['four'])
+@pytest.mark.parametrize('four, position', [
+    ('3.6.8', 0), ('3.6.8', 2), ('4.1.0', 1), ('4.1.0', 3)], indirect=['four'])
 def test_unit_by_unit_to_ops_and_back(charms, four, tmp_path, position):
     reactive, ops = charms
     with four.copy(tmp_path / 'units') as juju:
@@ -142,15 +142,22 @@ def test_unit_by_unit_to_ops_and_back(charms, four, tmp_path, position):
 def test_as_processes_and_every_pair_shakes_hands_on_the_way(charms, four, tmp_path):
     with four.copy(tmp_path / 'units') as juju:
         juju.forked = False
-        move = Move(juju)
+        move, unitdata = Move(juju), {}
         for unit in UNITS[1], UNITS[0], UNITS[2], UNITS[3]:
+            if unit in UNITS[1:3]:
+                juju.action(unit, 'renew')
+                move.requests += 1
+                move.run(unit)
+            unitdata[unit] = juju.kv(unit)
             juju.refresh(unit, charms[1])
-            juju.action(unit, 'renew')  # by the new charm, of whichever leads
-            move.requests += 1
             move.settle()
             for server, client in permutations(parties(juju), 2):
                 assert shake_hands(server, client) == (client.name, server.name)
+        juju.action(UNITS[3], 'renew')
+        move.requests += 1
+        move.settle()
         move.check(charms[1])
+        assert {unit: juju.kv(unit) for unit in UNITS} == unitdata  # for the way back
 
 
 @pytest.mark.parametrize('four', ['3.6.8'], indirect=True)
