@@ -17,107 +17,134 @@ On the wire:
 
     bag                key                            written by, read by
     each unit's own    csr                            that unit, the leader: the request, PEM
-                       csr_id                         LIFE-N: LIFE is random and made once in a
-                                                      unit's life, N counts its requests from 1
+                       csr_number                     N, the how-manieth under this unit's name
     the application's  [unit-name]_signed_certificate the leader, that unit: certificate(s), PEM
                        [unit-name]_refusal            the leader, that unit: why there is none
-                       [unit-name]_csr_id             the request that either answers; without it
-                                                      the certificate is to be reissued
+                       [unit-name]_csr_id             the request that either answers, N-DIGEST;
+                                                      or reissue-TOKEN: to be answered again
 
-Everything follows from these by comparison:
+DIGEST is the SHA-256 of the CSR's text, so an id says what was asked: whatever was restored, used
+again or replayed, a certificate beside another id is never taken for an answer to this CSR. N only
+says which of two requests is newer. Everything follows by comparison:
 
-    a request waits     if the application bag has no id for that unit, one of another LIFE
-                        (unit names are used again on Kubernetes) or a smaller N (bags are seen
-                        at different times; an answer never lowers N)
+    a request waits     unless the application bag has its very id, or one with a greater N
                         -> "sign certificate signing request", on the leader
-    a unit takes        the certificate that stands beside the id of its own current request
+    a unit takes        the certificate that stands beside its own id
                         -> "signed certificate available"
-    a unit must ask     if it has no current request, or a refusal stands beside its id
+    a unit must ask     if it has no request, or not the one in its own bag, or was refused
                         -> "create certificate signing request"
 
 Answers are in the application bag because Juju lets only the leader write it and because it
 outlives the leader; nothing in a unit's bag could prove who leads.
 
-Juju discards what a hook wrote if the hook fails, or if it succeeds and the commit then fails;
-in the second case charms.reactive has already saved its flags and unitdata. So what this unit
-wrote is only believed once a later hook has seen it in the bag: an own request is then published
-again, an answer is not (another leader may have answered by then): its request waits again.
-
-The work is done at the start of every hook by `look`, from the data visible then.
+Records are caches, bags are the truth. Hooks are skipped, run twice or not committed, disks and
+controllers are restored: so nothing that a record believes goes unchecked for ever. Most hooks
+look only at what they tell of; a full look, in `update-status` at the latest, believes nothing.
 """
-import base64
+import hashlib
+import os
 import re
-import uuid
 from contextlib import contextmanager
 from subprocess import CalledProcessError
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set
 
 from charmhelpers.core import hookenv, unitdata
 from charms.reactive import RelationBase, clear_flag, is_flag_set, set_flag
-
-INTERFACE = 'tls'
 
 CREATE = 'create certificate signing request'
 SIGN = 'sign certificate signing request'
 AVAILABLE = 'signed certificate available'
 
-CSR = 'csr'
-CSR_ID = 'csr_id'
-ANSWER = '{}_signed_certificate'  # in the application bag, and in unitdata
-ANSWER_ID = '{}_csr_id'
-REFUSAL = '{}_refusal'
+CSR, CSR_NUMBER = 'csr', 'csr_number'
+# In the application bag; the first in unitdata, too.
+ANSWER, REFUSAL, ANSWER_ID = '{}_signed_certificate', '{}_refusal', '{}_csr_id'
 
-SERVER_CERTIFICATE = 'tls.server.certificate'  # unitdata: the key the original README reads
+SERVER_CERT = 'tls.server.certificate'  # unitdata: the key the original README reads
 RECORD = 'interface.tls'  # unitdata: all that this interface remembers, see `_recall`
+TAKEN = {'taken': True}
 
-MAX_BYTES = 64 * 1024  # of one request or answer, what peers send included
-MAX_REASON = 1024  # bytes of a refusal
+# Bytes of one request or answer, what peers send included, and of a refusal.
+MAX_BYTES, MAX_REASON = 64 * 1024, 1024
+BASE64 = '(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?\\Z'
 REQUEST_LABELS = ('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')
 CERTIFICATE_LABELS = ('CERTIFICATE',)
+
+# Digits of N that are believed: in an answer's id fewer than in the own bag, and there fewer than
+# a leader reads, so that a unit can outnumber whatever stands there.
+ANSWER_DIGITS, OWN_DIGITS, REQUEST_DIGITS = 15, 17, 18
+
+FULL_LOOK = ('update-status', 'leader-elected', 'upgrade-charm')
+# A refused unit is asked for another CSR in these only: no layer can loop.
+ASK_AGAIN = ('update-status', 'config-changed')
 
 
 # Decisions: plain values in, plain values out.
 
 def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
-    """What is wrong with `text` as PEM blocks of these labels (RFC 7468), or None.
+    """What is wrong with `text` as PEM blocks of these labels, or None.
 
-    Text around the blocks and several blocks are legal. Without labels: as a reason.
+    Text around the blocks and several blocks are legal; a block is what the openssl command
+    reads (RFC 7468 is wider). Without labels: as a reason.
     """
-    try:
-        size, most = len(text.encode('utf-8')), MAX_BYTES if labels else MAX_REASON
-    except UnicodeEncodeError:
+    encoded, most = text.encode('utf-8', 'replace'), MAX_BYTES if labels else MAX_REASON
+    if len(encoded) > most:
+        return 'it has {} bytes, more than {}'.format(len(encoded), most)
+    if encoded.decode() != text:
         return 'it is not encodable as UTF-8'
-    if size > most:
-        return 'it has {} bytes, more than {}'.format(size, most)
-    if not labels:
-        return None if text.strip() else 'it is empty'
     if 'PRIVATE KEY-----' in text:
         return 'it holds a private key, and everybody in the model can read relation data'
+    if not labels:
+        return None if text.strip() else 'it is empty'
     begin = '-----BEGIN ({})-----'.format('|'.join(labels))
-    blocks = re.findall(begin + r'([^-]*)-----END \1-----', text)
-    if not blocks:
-        return 'it has no PEM block {}'.format(' or '.join(labels))
-    if len(blocks) < len(re.findall(begin, text)):
-        return 'it has a PEM block that is cut off'
-    for _, body in blocks:
-        try:
-            if not base64.b64decode(''.join(body.split()), validate=True):
-                return 'it has an empty PEM block'
-        except ValueError:
-            return 'it has a PEM block with undecodable base64'
+    blocks = re.findall(r'(?:\A\ufeff|^)' + begin + r'[ \t]*\r?\n((?:[0-9A-Za-z+/=]+[ \t]*\r?\n)+)'
+                        r'-----END \1-----[ \t]*\r?$', text, re.MULTILINE)
+    if not blocks or len(blocks) < len(re.findall(begin, text)):
+        return 'it has no PEM block {}, or one that is cut off'.format(' or '.join(labels))
+    if not all(re.match(BASE64, ''.join(body.split())) for _, body in blocks):
+        return 'it has a PEM block with undecodable base64'
     return None
 
 
-def parse_id(csr_id: Optional[str]) -> Optional[Tuple[str, int]]:
-    """(LIFE, N) of a well-formed id, else None."""
-    match = re.match(r'(?=.{,64}\Z)([0-9a-zA-Z-]+)-([1-9][0-9]*)\Z', csr_id or '')
-    return (match.group(1), int(match.group(2))) if match else None
+def number_in(text: Optional[str], digits: int) -> int:
+    """The N that is written there with at most so many digits, or 0."""
+    return int(text) if text and re.match('[1-9][0-9]{,%d}\\Z' % (digits - 1), text) else 0
 
 
-def waits(csr_id: str, answered_id: Optional[str]) -> bool:
-    """Whether the request `csr_id` still needs an answer beside the answer to `answered_id`."""
-    asked, answered = parse_id(csr_id), parse_id(answered_id)
-    return not asked or not answered or answered[0] != asked[0] or answered[1] < asked[1]
+def id_of(number: int, csr: str) -> str:
+    return '{}-{}'.format(number, hashlib.sha256(csr.encode('utf-8', 'replace')).hexdigest())
+
+
+def keys_of(unit: str) -> List[str]:
+    """Of the answer to that unit, in the application bag."""
+    return [key.format(unit) for key in (ANSWER, REFUSAL, ANSWER_ID)]
+
+
+def answer_in(bag: Mapping[str, Optional[str]], unit: str) -> List[Optional[str]]:
+    """[certificate, refusal, id] that stand there for that unit."""
+    return [bag.get(key) for key in keys_of(unit)]
+
+
+def answered_number(bag: Mapping[str, Optional[str]], unit: str) -> int:
+    """The N of the id that stands there for that unit, or 0."""
+    match = re.match(r'([0-9]+)-[0-9a-f]{64}\Z', bag.get(ANSWER_ID.format(unit)) or '')
+    return number_in(match.group(1), ANSWER_DIGITS) if match else 0
+
+
+def waits(unit: str, request_id: str, bag: Mapping[str, Optional[str]]) -> bool:
+    """Whether that request of that unit still needs an answer beside the one that stands there."""
+    return bag.get(ANSWER_ID.format(unit)) != request_id \
+        and answered_number(bag, unit) <= int(request_id.split('-')[0])
+
+
+def digest_of(bag: Mapping[str, Optional[str]], unit: str) -> str:
+    """Of the whole answer that stands there for that unit."""
+    return hashlib.sha256(repr(answer_in(bag, unit)).encode()).hexdigest()
+
+
+def units_in(bag: Mapping[str, Optional[str]], application: str) -> Set[str]:
+    """The units of which the application bag has something; other keys are the layer's own."""
+    name = '({}/(?:0|[1-9][0-9]*))_(?:signed_certificate|refusal|csr_id)\\Z'.format(application)
+    return {each.group(1) for each in (re.match(name, key) for key in bag if bag[key]) if each}
 
 
 class TlsPeers(RelationBase):
@@ -139,15 +166,15 @@ class TlsPeers(RelationBase):
             write_to_disk(tls.get_signed_cert())
             clear_flag('signed certificate available')
 
-    The flags are set and cleared here; a layer may clear the last one. Every method works in
-    every hook and, through charms.reactive.main(), in every action.
+    The flags are set and cleared here; a layer may clear them, too. Every method works in every
+    hook, those in which there is no relation (yet, or any more) included, and through
+    charms.reactive.main() in every action.
     """
 
     def __init__(self, relation_name, conversations=None):
         # Not the base class's: without conversations that joins one from whatever hook is
         # running, another relation's included. None is needed here, every call names its unit.
-        self._relation_name = relation_name
-        self._conversations = []
+        self._relation_name, self._conversations = relation_name, []
 
     # For every unit.
 
@@ -157,28 +184,31 @@ class TlsPeers(RelationBase):
         The leader finds it in its `get_csr_map()`; its answer arrives as "signed certificate
         available" in a later hook. Until then the same text changes nothing, another text
         replaces the request; after it any call is a new request, the same text included, and
-        the certificate in use stays in unitdata until its successor is there. After a refusal
-        (see `get_refusal`) the same text is not published again: a line in the log says so, and
-        "create certificate signing request" stays. Before the relation exists the request is
-        kept, and published when it does.
+        the certificate in use stays in unitdata until its successor is there. A text that was
+        refused (see `get_refusal`) is not published again, and a line in the log says so. Before
+        the relation exists the request is kept, and published when it does. So it is, by
+        `update-status`, where the tool fails that publishes it.
 
-        TypeError if `csr` is not a str. ValueError if it is longer than 64 KiB or has no sound
-        PEM block CERTIFICATE REQUEST. Then nothing has changed.
+        TypeError if `csr` is not a str. ValueError if it is longer than 64 KiB, has no sound PEM
+        block CERTIFICATE REQUEST or holds a private key. Then nothing has changed.
         """
         unit = hookenv.local_unit()
-        _require('CSR', unit, csr, REQUEST_LABELS)
+        _require('CSR for ' + unit, csr, REQUEST_LABELS)
         with self._record() as me:
-            if csr == me['csr'] and not me['taken']:
-                if me['refused']:
-                    _log('request not published, it was refused: ' + me['refused'])
+            if csr == me['csr'] and me['outcome'] != TAKEN:
+                if me['outcome']:
+                    _log('request not published, it was refused: ' + me['outcome']['refused'])
                 return
-            self._ask(me, csr)
-            if me['relation']:
-                self._publish(me)
-            # No hook tells a unit of its own write: a leader's own request waits from here on.
-            if me['leads'] and self._survey(me):
-                me['waiting'][unit] = _own_id(me)
+            if not me['relation']:  # of an older record, perhaps
+                self._find_relation(me)
+            number = 1 + max(me['number'], answered_number(self._application_bag(me) or {}, unit),
+                             number_in(self._bag(me, unit).get(CSR_NUMBER), OWN_DIGITS))
+            me.update(csr=csr, number=number, outcome=None)
+            self._flag(CREATE, False)
             self._flag(AVAILABLE, False)
+            # No hook tells a unit of its own write: a leader's own request waits from here on.
+            if self._publish(me) and me['leads'] and self._lead(me) is not None:
+                me['waiting'][unit] = id_of(number, csr)
 
     def get_signed_cert(self) -> Optional[str]:
         """This unit's certificate as `set_cert` got it, or None before the first.
@@ -190,11 +220,12 @@ class TlsPeers(RelationBase):
     def get_refusal(self) -> Optional[str]:
         """Why the leader will not sign this unit's current request, or None.
 
-        While there is a reason, "create certificate signing request" is set: another CSR is
-        asked for. The leader's `reissue` lifts the refusal.
+        While there is a reason, "create certificate signing request" is set in each
+        `update-status` and `config-changed`: another CSR is asked for. The leader's `reissue`,
+        or a certificate after all, lifts the refusal.
         """
-        _start()
-        return self._recall()['refused']
+        with self._record() as me:
+            return (me['outcome'] or {}).get('refused')
 
     # For the leader.
 
@@ -203,326 +234,348 @@ class TlsPeers(RelationBase):
 
         Empty on a unit that does not lead. The names are Juju's; the CSRs are what the units
         wrote: sound PEM, but nobody has looked into them, so take no name or address from them.
-        `set_cert` then answers these very requests, in this hook or a much later one.
+        `set_cert` and `refuse_csr` then answer these very requests, in this hook or a later one.
         """
         with self._record() as me:
-            self._survey(me, list(me['waiting']))
-            me['shown'].update(me['waiting'])
-            return {unit: self._request(me, unit)[1] for unit in sorted(me['waiting'])}
+            answers = self._lead(me)
+            self._survey(me, dict(self._due(me)))
+            requests = {unit: self._request_of(me, unit)[1] for unit, _ in sorted(self._due(me))}
+            for unit in requests:
+                me['handed_out'][unit] = [me['waiting'][unit], digest_of(answers, unit)]
+        return requests
 
-    def set_cert(self, unit_name: str, certificate: str) -> None:
-        """Answer the request that `get_csr_map()` last handed out for `unit_name` here.
+    def set_cert(self, unit_name: str, certificate: str, csr: Optional[str] = None) -> None:
+        """Answer the request of `unit_name`: the one that `get_csr_map()` last handed out here.
 
         `certificate` is PEM text, chain and text around the blocks included, and reaches the
-        unit as it is. For a request already answered it replaces the answer. Nothing is
-        published, and a line in the log says why, if the unit has asked anew or left since, this
-        unit no longer leads, or `reissue` was called since: the request then waits for
-        `get_csr_map()` here or on the leader.
+        unit as it is. For a request that this unit answered it replaces the answer. With `csr`,
+        the CSR that the certificate was made for, it answers only if that is still the unit's
+        request: for layers that sign later, or elsewhere, and look at `get_csr_map()` meanwhile.
 
-        TypeError if an argument is not a str. ValueError if `get_csr_map()` never handed out a
-        request of `unit_name`, or if `certificate` is longer than 64 KiB or has no sound PEM
-        block CERTIFICATE. Then nothing has changed.
+        Nothing is published, and a line in the log says why, if the unit has asked anew or left,
+        this unit no longer leads, or the answer in the bag is another than when the request was
+        handed out or answered here: another leader has answered, or `reissue` was called. What
+        waits then is in `get_csr_map()` here or on the leader.
+
+        TypeError if an argument is not a str. ValueError if, without `csr`, `get_csr_map()`
+        never handed out a request of `unit_name`, or if `certificate` is longer than 64 KiB, has
+        no sound PEM block CERTIFICATE or holds a private key. Then nothing has changed.
         """
-        self._decide('certificate', unit_name, certificate, CERTIFICATE_LABELS)
+        self._answer('certificate', unit_name, csr, certificate, CERTIFICATE_LABELS)
 
-    def refuse_csr(self, unit_name: str, reason: str) -> None:
-        """Answer with a no the request that `get_csr_map()` last handed out for `unit_name` here.
+    def refuse_csr(self, unit_name: str, reason: str, csr: Optional[str] = None) -> None:
+        """Answer with a no; which request, when not and what raises: as with `set_cert`.
 
-        On that unit "create certificate signing request" is set and `get_refusal()` gives the
-        `reason`; a certificate in use stays. The request is not handed out again; another CSR of
-        the unit is, and `reissue` lifts the refusal. It is not for "not now": a request that
-        gets no answer just waits.
+        On that unit `get_refusal()` gives the `reason`, and "create certificate signing request"
+        is set in its next `update-status` or `config-changed`; a certificate in use stays. The
+        request is not handed out again; another CSR of the unit is, and `reissue` lifts the
+        refusal. It is not for "not now": a request that gets no answer just waits.
 
-        When nothing is published and what raises: as with `set_cert`; a `reason` that is empty
-        or longer than 1 kB is a ValueError.
+        ValueError for a `reason` that is empty, longer than 1 kB or holds a private key.
         """
-        self._decide('refusal', unit_name, reason)
+        self._answer('refusal', unit_name, csr, reason, ())
 
     def reissue(self, unit_name: Optional[str] = None) -> None:
         """Have the answered request of one unit, or of every unit, wait again; refused ones too.
 
         After a change of CA, say. The requests are back in `get_csr_map()`, on whatever unit
-        leads; each unit keeps its certificate until `set_cert` brings another. Part of this
-        hook or action: if that is not committed, nothing was reissued.
+        leads; each unit keeps its certificate until `set_cert` brings another, and what
+        `get_csr_map()` handed out before is answered no more. Part of this hook or action: if
+        that is not committed, nothing was reissued.
 
-        TypeError if `unit_name` is not a str. ValueError for a unit without an answer, and on a
-        unit that does not lead. Then nothing has changed.
+        TypeError if `unit_name` is not a str. ValueError for a unit without an answer, and if
+        this unit does not lead, or no longer when it writes. Then nothing has changed.
         """
-        if unit_name is not None:
-            _require_str('unit name', unit_name)
+        _require('unit name', '' if unit_name is None else unit_name)
         with self._record() as me:
-            if not self._survey(me):
+            answers = self._lead(me)
+            if answers is None:
                 raise ValueError('reissue: this unit does not lead')
             # By the bag, not by who is listed: this leader may not have met every unit yet.
-            suffix = ANSWER_ID.format('')
-            names = {key[:-len(suffix)] for key in self._answers(me) if key.endswith(suffix)}
-            if unit_name is not None and unit_name not in names:
+            units = {unit for unit in units_in(answers, hookenv.application_name())
+                     if unit_name in (None, unit) and answers.get(ANSWER_ID.format(unit))}
+            if unit_name is not None and not units:
                 raise ValueError('reissue for {!r:.80}: no answer to that unit'.format(unit_name))
-            names = names if unit_name is None else {unit_name}
-            if self._write(me, {key.format(name): None
-                                for name in names for key in (ANSWER_ID, REFUSAL)}):
-                # An answer worked out before, by the old CA perhaps, is not the one asked for.
-                me['shown'].update(dict.fromkeys(names & set(me['shown'])))
-                if hookenv.local_unit() in names:
-                    me['refused'] = None  # no hook tells a leader of its own write
-                me['leads'] = False       # look at every request again
-                self._survey(me)
+            again = dict.fromkeys(map(ANSWER_ID.format, units), 'reissue-' + os.urandom(16).hex())
+            if not self._write(me, dict(again, **dict.fromkeys(map(REFUSAL.format, units)))):
+                raise ValueError('reissue: this unit lost the leadership, or cannot write')
+            self._survey(me)
 
     def get_requests(self) -> Dict[str, Dict[str, Optional[str]]]:
         """{unit name: dict} of all members known here, this unit included; {} if not the leader.
 
         state        'waiting', 'answered', 'refused', or 'none' if there is no request
         csr, csr_id  the request, as far as this unit sees it now
-        answer_id    the request that was last answered; None before that and after `reissue`
+        answer_id    what the answer stands for: a request, or `reissue-TOKEN`
         certificate  the published answer, or
         reason       why it was refused
 
         Answered means published, not installed: nothing tells the leader that. For a status, an
-        action or a decision; it reads the bag of every member.
+        action or a decision; it reads the bag of every member, and what it finds waiting is from
+        then on in `get_csr_map()`.
         """
-        requests = {}
         with self._record() as me:
-            for unit in sorted(self._members(me)) if self._survey(me) else ():
-                csr_id, csr = self._request(me, unit)
-                answer_id, certificate, reason = (
-                    self._answers(me).get(key.format(unit))
-                    for key in (ANSWER_ID, ANSWER, REFUSAL))
-                state = ('none' if not csr_id else 'waiting' if waits(csr_id, answer_id)
-                         else 'refused' if reason else 'answered')
-                requests[unit] = dict(state=state, csr=csr, csr_id=csr_id, answer_id=answer_id,
-                                      certificate=certificate, reason=reason)
-        return requests
+            members, answers, requests = self._survey(me), self._application_bag(me), {}
+            for unit in sorted(members):
+                request_id, csr = self._request_of(me, unit)
+                certificate, reason, answer_id = answer_in(answers, unit)
+                state = ('none' if not request_id else 'waiting' if waits(unit, request_id, answers)
+                         else 'refused' if reason and not certificate else 'answered')
+                requests[unit] = dict(state=state, csr=csr, csr_id=request_id,
+                                      answer_id=answer_id, certificate=certificate, reason=reason)
+            return requests
 
-    def _decide(self, what, unit, text, labels=()):
-        """Publish a certificate or a refusal, if the request that was shown can be answered."""
-        _require_str('unit name', unit)
-        _require(what, unit, text, labels)
+    def _answer(self, what, unit, csr, text, labels):
+        """Publish a certificate or a refusal, if the request that it is for can be answered."""
+        _require('unit name', unit)
+        _require('CSR', '' if csr is None else csr)
+        _require('{} for {:.80}'.format(what, unit), text, labels)
         with self._record() as me:
-            if unit not in me['shown']:
-                raise ValueError('{} for {!r:.80}: get_csr_map() never handed out a request of '
-                                 'that unit'.format(what, unit))
-            obstacle = self._obstacle(me, unit)
-            answer = {'certificate': text} if labels else {'refusal': text}
-            if not obstacle and not self._answer(me, unit, me['shown'][unit], **answer):
-                obstacle = 'this unit lost the leadership'
+            ordered, *digests = me['handed_out'].get(unit, [None])
+            if csr is None and not ordered:
+                raise ValueError('{} for {!r:.80}: get_csr_map() never handed out a request of it'
+                                 .format(what, unit))
+            obstacle, answers = self._obstacle(me, unit, csr, ordered, digests), self._lead(me)
+            if not obstacle:
+                answer = (text if labels else None, None if labels else text)
+                new = dict(zip(keys_of(unit), answer + self._request_of(me, unit)[:1]))
+                known = digests[-2:] + [digest_of(bag, unit) for bag in (answers, new)]
+                me['handed_out'][unit] = [ordered] + known
+                obstacle = not self._write(me, new) and 'this unit lost the leadership or Juju'
             if obstacle:
                 _log('{} for {} not published: {}'.format(what, unit, obstacle))
 
-    def _obstacle(self, me, unit):
-        """Why the request shown for `unit` cannot be answered now, or None."""
-        if not self._survey(me):
-            return 'this unit does not lead'
-        shown = me['shown'][unit]
-        if shown is None:
-            return 'the unit has left, or is to be answered anew'
-        if shown != self._request(me, unit)[0]:
-            return 'the unit has asked anew'
-        answered = self._answers(me).get(ANSWER_ID.format(unit))
-        if answered != shown and not waits(shown, answered):
-            return 'a newer request of the unit has been answered'
-        return None
+    def _obstacle(self, me, unit, csr, ordered, digests):
+        """Why the request `ordered`, or the one for `csr`, cannot be answered now, or None."""
+        answers = self._lead(me)
+        request_id, current = self._request_of(me, unit)
+        return ('this unit does not lead' if answers is None
+                else 'the unit has left'
+                if unit not in me['waiting'] and unit not in self._members(me)[0]
+                else 'the unit has asked anew'
+                if (request_id != ordered if csr is None else csr != current)
+                # Compare and swap: by ids alone another leader's answer would be replaced, or one
+                # of before a `reissue`. What was never handed out may be answered while it waits.
+                else None if digest_of(answers, unit) in digests
+                or request_id != ordered and waits(unit, request_id, answers)
+                else 'another answer stands there than when it was handed out or answered here')
 
     # The look around at the start of every hook.
 
     def look(self):
-        """Bring record and flags in line with the data visible now; publish what got lost."""
-        me = self._recall()
-        adopted = self._find_relation(me)
-        if me['relation']:
-            try:
-                self._look_at_relation(me, adopted)
-            except CalledProcessError:
-                # relation-get and relation-list fail on a relation that is gone.
-                if me['relation'] in hookenv.relation_ids(self.relation_name):
-                    raise
-                me['relation'] = None
-        self._remember(me)
+        """Bring record and flags in line with what the hook tells, or with all that is visible.
 
-    def _look_at_relation(self, me, adopted):
-        local = hookenv.local_unit()
-        event, unit = None, None  # what this hook tells of this relation, and of whom
-        if hookenv.relation_id() == me['relation']:
-            event = hookenv.hook_name().rsplit('-', 1)[-1]
-            unit = hookenv.remote_unit()  # '' in created, and in changed of the application
+        Once per hook: a second look would take what was written meanwhile for committed.
+        """
+        me, context, hook = self._recall(), os.environ.get('JUJU_CONTEXT_ID'), hookenv.hook_name()
+        if context and context == me['context']:
+            return
+        first, me['context'] = me['context'] is None, context
+        event, unit = self._told(me)
+        if event == 'created' or (first or hook in FULL_LOOK) and not _is_early():
+            self._look_at_all(me, asks=first or event != 'created')
+        elif me['waiting']:
+            self._take(me)  # Juju need not tell a leader of its own write
+            me['waiting'] = dict(self._due(me))
+            if me['waiting']:
+                self._lead(me)
+        if event in ('changed', 'departed', 'broken'):
+            getattr(self, 'on_' + event)(me, unit)
+        refused = 'refused' in (me['outcome'] or {}) and (hook in ASK_AGAIN or is_flag_set(CREATE))
+        self._flag(CREATE, me['relation'] and (refused or not me['csr']))
+        self._flag(SIGN, me['waiting'])
+        self._flag(AVAILABLE, me['outcome'] == TAKEN and is_flag_set(AVAILABLE))
+        unitdata.kv().set(RECORD, me)
 
-        if me['csr'] and not me['seen']:
-            me['seen'] = self._bag(me, local).get(CSR_ID) == _own_id(me)
-            if not me['seen']:
-                self._publish(me)
-                if not me['relation']:
-                    return
+    def _told(self, me):
+        """What this hook tells of the peer relation, and of which unit: ('changed', 'app/1').
 
-        if event == 'departed':
-            self._part(me, unit)
+        The unit is '' where all of the relation changed, or the application bag. A newer relation
+        than the record's counts as created: that hook can be missed, as an agent that restarts
+        assumes it done.
+        """
+        relation, event = hookenv.relation_id(), hookenv.hook_name().rsplit('-', 1)[-1]
+        if not relation or self._newest([relation, me['relation']]) != relation:
+            return None, None  # no relation's, another's, or an older one's
+        if relation == me['relation'] or event == 'broken':
+            return event, hookenv.remote_unit()
+        me.update(relation=relation, waiting={})
+        return 'created', ''
 
-        answered_self = local in me['answered']
-        unproven = dict(me['answered'], **me['waiting'])
-        if unproven:
-            answers = self._answers(me)
-            me['waiting'] = {name: csr_id for name, csr_id in unproven.items()
-                             if waits(csr_id, answers.get(ANSWER_ID.format(name)))}
-            me['answered'] = {}
+    def on_changed(self, me, unit):
+        """A peer has written into its bag, or the leader into the application's.
 
-        changed = [unit] if event == 'changed' and unit else []
-        if (adopted or changed or me['waiting']
-                or hookenv.hook_name() in ('leader-elected', 'update-status')):
-            self._survey(me, changed)
-
-        # Peers' joined and changed bring no answer, and there are many of them.
-        pending = me['csr'] and not (me['taken'] or me['refused']) \
-            and event not in ('joined', 'changed')
-        if pending or answered_self or (event == 'changed' and not unit):
+        Whoever does not lead need not look at peers: it will when it does.
+        """
+        if not unit:
             self._take(me)
+        elif me['leads']:
+            self._survey(me, {unit})
+
+    def on_departed(self, me, unit):
+        """Forget `unit`; its answer goes if it is the leaver: who leaves departs from each peer."""
+        me['waiting'].pop(unit, None)
+        if me['leads'] and hookenv.departing_unit() == unit \
+                and any(answer_in(self._lead(me) or {}, unit)):
+            self._write(me, dict.fromkeys(keys_of(unit)))
+
+    def on_broken(self, me, unit):
+        """There is no relation any more; every method works on."""
+        me.update(relation=None, waiting={})
+
+    def _look_at_all(self, me, asks):
+        """Believe nothing but the bags; `asks` for the relation and who leads, too."""
+        if asks:
+            self._find_relation(me)
+            self._lead(me)
+        if me['relation']:
+            self._look_at_own(me)
+            self._take(me)
+        if me['leads']:
+            self._survey(me)
 
     def _find_relation(self, me):
-        """Settle on the newest relation id known; True if that is a new one.
+        """Settle on the newest relation id that Juju lists."""
+        ids = None if _is_early() else _read(hookenv.relation_ids, self.relation_name)
+        newest = self._newest([me['relation']] if ids is None else ids)
+        me.update(relation=newest, waiting=me['waiting'] if newest == me['relation'] else {})
 
-        relation-created can be missed (an agent restart assumes it done), so while no id is
-        known every hook asks. Not before install is over: an id that Juju lists then is of a
-        relation that the unit has not entered, and writing to it fails the hook.
-        """
-        if hookenv.relation_type() == self.relation_name:
-            ids = [hookenv.relation_id()]
-        elif me['relation'] or hookenv.hook_name() == 'install' \
-                or hookenv.hook_name().endswith('-storage-attached'):
-            ids = []
-        else:
-            ids = hookenv.relation_ids(self.relation_name)
-        known = [me['relation']] if me['relation'] else []
-        newest = max(ids + known, key=lambda rid: int(rid.rsplit(':', 1)[1]), default=None)
-        if newest == me['relation']:
-            return False
-        if me['relation']:
-            me['csr'] = None  # a request belongs to its relation
-        me.update(relation=newest, seen=False, refused=None, leads=False, waiting={}, answered={})
-        if not me['csr']:
-            # A CSR without an id is what the original interface published on this unit before
-            # an upgrade: it becomes request 1. One with an id is a predecessor's.
-            bag = self._bag(me, hookenv.local_unit())
-            csr = bag.get(CSR)
-            if csr and not bag.get(CSR_ID) and not fault_in(csr, REQUEST_LABELS):
-                self._ask(me, csr)
-        return True
+    def _newest(self, ids):
+        """Of these relation ids; those of an endpoint that a refresh has renamed do not count."""
+        ids = [each for each in ids if each and each.split(':')[0] == self.relation_name]
+        return max(ids, key=lambda each: int(each.split(':')[1]), default=None)
 
-    def _survey(self, me, units=()):
-        """Whether this unit leads this relation; if so, judge the requests of `units` afresh.
-
-        After a no, or at the start, every member's: requests may have come that this unit,
-        not leading, did not look at. Every changed hook asks, so a lost leadership is noticed
-        before a request is missed.
-        """
-        if not (me['relation'] and _is_leader()):
-            me.update(leads=False, waiting={}, answered={})
-            return False
-        if not me['leads']:
-            units = self._members(me)
-        me['leads'] = True
-        for unit in units:
-            csr_id, csr = self._request(me, unit)
-            me['waiting'].pop(unit, None)
-            if csr_id and waits(csr_id, self._answers(me).get(ANSWER_ID.format(unit))):
-                fault = fault_in(csr or '', REQUEST_LABELS)
-                if not fault:
-                    me['waiting'][unit] = csr_id
-                elif not self._answer(me, unit, csr_id, refusal=fault):
-                    return False
-        return True
+    def _look_at_own(self, me):
+        """Compare this unit's request with its bag, and publish what is missing there."""
+        unit = hookenv.local_unit()
+        bag, answered = self._bag(me, unit), answered_number(self._application_bag(me) or {}, unit)
+        csr, number = bag.get(CSR), number_in(bag.get(CSR_NUMBER), OWN_DIGITS)
+        # Published by the original interface, before an upgrade.
+        original = not me['number'] and CSR_NUMBER not in bag \
+            and not fault_in(csr or '', REQUEST_LABELS)
+        missing = original or number < me['number']
+        if not missing and csr != me['csr']:
+            me.update(csr=None, outcome=None)  # restored: the layer knows which key it has
+        elif number > me['number']:
+            me.update(number=number, outcome=None)
+        if original or me['outcome'] != TAKEN and answered > me['number']:
+            me.update(csr=csr if original else me['csr'], number=answered + 1, outcome=None)
+            missing = True
+        if missing and me['csr']:
+            self._publish(me)
 
     def _take(self, me):
-        """Store and announce the answer to this unit's current request, if it is new."""
-        local = hookenv.local_unit()
+        """Store and announce what answers this unit's request.
 
-        # A follower reads one key at a time: the bag grows with the application, and every
-        # unit looks on every answer to anybody. The leader needs the whole bag anyway.
-        def answer(key):
-            if me['leads']:
-                return self._answers(me).get(key.format(local))
-            return hookenv.relation_get(key.format(local), rid=me['relation'],
-                                        app=hookenv.application_name())
-
-        if not me['csr'] or me['taken'] and answer(ANSWER) == self.get_signed_cert() \
-                or me['refused'] and answer(REFUSAL) == me['refused']:
-            return
-        me['refused'] = None
-        if answer(ANSWER_ID) != _own_id(me):
-            return
-        if not answer(ANSWER) and answer(REFUSAL):
-            me.update(refused=answer(REFUSAL), taken=False)
-            return
-        fault = fault_in(answer(ANSWER) or '', CERTIFICATE_LABELS)
-        if fault:  # not by set_cert: whoever leads can write there by other means
-            _log('certificate for {} not taken: {}'.format(local, fault))
-            return
-        unitdata.kv().update({ANSWER.format(local): answer(ANSWER),
-                              SERVER_CERTIFICATE: answer(ANSWER)})
-        me['taken'] = True
-        self._flag(AVAILABLE, True)
-
-    def _part(self, me, unit):
-        """Forget `unit`, which this relation has lost; its answer goes if it is the leaver.
-
-        A unit that itself leaves gets departed for each of its peers.
+        The whole bag: a relation-get of one key has the agent fetch all of it, too.
         """
-        me['waiting'].pop(unit, None)
-        me['answered'].pop(unit, None)
-        if unit in me['shown']:
-            me['shown'][unit] = None
-        if hookenv.departing_unit() == unit and self._survey(me):
-            self._write(me, {key.format(unit): None for key in (ANSWER, ANSWER_ID, REFUSAL)})
+        unit, answers = hookenv.local_unit(), self._application_bag(me) if me['csr'] else None
+        if answers is None:
+            return
+        certificate, refusal, answered_id = answer_in(answers, unit)
+        fault = fault_in(certificate or '', CERTIFICATE_LABELS)
+        if answered_id != id_of(me['number'], me['csr']):
+            me['outcome'] = TAKEN if me['outcome'] == TAKEN else None  # a refusal was lifted
+        elif refusal and not certificate:
+            me['outcome'] = {'refused': refusal}
+        elif fault:  # not by set_cert: whoever leads can write there by other means
+            _log('certificate not taken: ' + fault)
+        elif me['outcome'] != TAKEN or certificate != self.get_signed_cert():
+            unitdata.kv().update({ANSWER.format(unit): certificate, SERVER_CERT: certificate})
+            me['outcome'] = TAKEN
+            self._flag(AVAILABLE, True)
+
+    def _survey(self, me, units=None):
+        """A leader judges afresh whose requests wait: every member's, or of these `units`.
+
+        It refuses what is malformed, and deletes the answers to units that are gone. Back come
+        the units; none if this unit does not lead.
+        """
+        answers, settings = self._lead(me), {}
+        if answers is None:
+            return set()
+        if units is None:
+            me['waiting'] = {}
+            units, expected = self._members(me)
+            gone = units_in(answers, hookenv.application_name()) - expected if expected else ()
+            settings.update((key, None) for unit in gone for key in keys_of(unit))
+        for unit in units:
+            request_id, csr = self._request_of(me, unit)
+            me['waiting'].pop(unit, None)
+            if request_id and waits(unit, request_id, answers):
+                fault = fault_in(csr, REQUEST_LABELS)
+                if fault:
+                    _log('request of {} is refused: {}'.format(unit, fault))
+                    settings.update(zip(keys_of(unit), (None, fault, request_id)))
+                else:
+                    me['waiting'][unit] = request_id
+        return units if self._write(me, settings) else set()
+
+    def _due(self, me):
+        """(unit, id) of what waits by the application bag, this hook's own writes in it."""
+        bag = self._application_bag(me) if me['waiting'] else None
+        return {each for each in me['waiting'].items() if bag is not None and waits(*each, bag)}
 
     # Relation data. The record's relation id is always passed: the hook may be another's.
 
     def _bag(self, me, unit):
-        return hookenv.relation_get(unit=unit, rid=me['relation']) or {}
+        """A unit's bag; an unreadable one is empty."""
+        return me['relation'] and _read(hookenv.relation_get, unit=unit, rid=me['relation']) or {}
 
-    def _answers(self, me):
-        return hookenv.relation_get(rid=me['relation'], app=hookenv.application_name()) or {}
+    def _application_bag(self, me):
+        """With this hook's own writes in it; None if it cannot be read."""
+        return me['relation'] and _read(hookenv.relation_get, rid=me['relation'],
+                                        app=hookenv.application_name())
+
+    def _lead(self, me):
+        """The application bag, if this unit leads; else None, and nothing waits here.
+
+        In Juju 4 a leader that has lost the lease cannot read it (JSRC A11).
+        """
+        me['leads'] = bool(_read(_is_leader))
+        answers = self._application_bag(me) if me['leads'] else None
+        me['waiting'] = {} if answers is None else me['waiting']
+        return answers
 
     def _members(self, me):
-        return hookenv.related_units(me['relation']) + [hookenv.local_unit()]
+        """(the members known here, the units that Juju expects; none if it does not say).
 
-    def _request(self, me, unit):
-        """(id, CSR) that `unit` has published; without a well-formed id there is no request."""
+        In Juju 4 units that were removed stay in relation-list (JSRC F1); goal-state drops them.
+        It lists the units of a subordinate's principal only if that asks, so nothing counts that
+        does not list this very unit.
+        """
+        local = hookenv.local_unit()
+        members = {local}.union(_read(hookenv.related_units, me['relation']) or ())
+        expected = set((_read(hookenv.goal_state) or {}).get('units') or ())
+        return (members & expected, expected) if local in expected else (members, set())
+
+    def _request_of(self, me, unit):
+        """(id, CSR) that `unit` has published, or (None, None)."""
         bag = self._bag(me, unit)
-        csr_id = bag.get(CSR_ID)  # none yet, or never by the original interface
-        if csr_id and not parse_id(csr_id):
-            _log('request of {} is left out: its id is not LIFE-N of at most 64 characters'.format(
-                unit))
-            csr_id = None
-        return csr_id, bag.get(CSR)
+        number, csr = number_in(bag.get(CSR_NUMBER), REQUEST_DIGITS), bag.get(CSR)
+        if CSR_NUMBER in bag and not (number and csr):
+            _log('request of {} is left out: csr_number or csr is malformed'.format(unit))
+        return (id_of(number, csr), csr) if number and csr else (None, None)
 
     def _publish(self, me):
-        """Write this unit's request. A failure is not lost: the next hook misses it in the bag."""
+        """Write this unit's request; False if that fails. A full look misses it in the bag."""
+        return self._write(me, {CSR: me['csr'], CSR_NUMBER: me['number']}, app=False)
+
+    def _write(self, me, settings, app=True):
+        """Whether these are written, if there are any; not if the leadership has gone meanwhile."""
         try:
-            hookenv.relation_set(me['relation'], {CSR: me['csr'], CSR_ID: _own_id(me)})
+            if me['relation'] and settings:
+                hookenv.relation_set(me['relation'], settings, app=app)
         except CalledProcessError as error:
-            _log('request not published, next hook tries again: {}'.format(error))
-            me['relation'] = None  # perhaps it is gone; if not, it is found again
-
-    def _answer(self, me, unit, csr_id, certificate=None, refusal=None):
-        """Answer that request of that unit; False if the leadership has gone meanwhile."""
-        if refusal:
-            _log('request of {} is refused: {}'.format(unit, refusal))
-        if not self._write(me, {ANSWER.format(unit): certificate, REFUSAL.format(unit): refusal,
-                                ANSWER_ID.format(unit): csr_id}):
+            _log('{} not written: {}'.format('application bag' if app else 'request', error))
+            hookenv.flush('is_leader')
+            self._lead(me)
             return False
-        me['waiting'].pop(unit, None)
-        me['answered'][unit] = csr_id
-        return True
+        if app and settings:  # charmhelpers goes on showing this dict; None is as good as deleted
+            (self._application_bag(me) or {}).update(settings)
+        return bool(me['relation'])
 
-    def _write(self, me, settings):
-        """Write to the application bag; False if the leadership has gone meanwhile."""
-        try:
-            hookenv.relation_set(me['relation'], settings, app=True)
-        except CalledProcessError:
-            hookenv.flush('_is_leader')
-            if self._survey(me):
-                raise
-            return False
-        hookenv.flush('"app": ')  # charmhelpers goes on showing the bag as it was
-        return True
-
-    # The record and the flags that follow from it.
+    # The record and the flags.
 
     @contextmanager
     def _record(self):
@@ -531,72 +584,67 @@ class TlsPeers(RelationBase):
         Of the flags only those change that the change is about: one that the layer has cleared
         itself would else come back at once, and its handler run again and again.
         """
-        _start()
-        me, before = self._recall(), self._recall()
+        _start()  # a layer's own atstart may call a method before
+        me = self._recall()
+        before = self._due(me)
         yield me
-        self._remember(me, _flags_of(before))
+        if not self._due(me) or self._due(me) - before:
+            self._flag(SIGN, self._due(me))
+        unitdata.kv().set(RECORD, me)
 
     def _recall(self):
-        """This unit's record; a new one in the first hook of this code."""
+        """This unit's record; one of another shape, of a later version perhaps, is none.
+
+        relation    relation id
+        csr         current request, None before the first; and
+        number      its N, or the last one's
+        outcome     of that: none yet, TAKEN, or {'refused': reason}
+        leads       last answer of is-leader
+        waiting     on a leader: unit -> id of its request that was not seen answered
+        handed_out  unit -> [id of what get_csr_map gave, and digests: of the answer that stood
+                    there then, and of those written here since (their commit may have failed)]
+        context     JUJU_CONTEXT_ID of the last look; None before the first hook of this code
+        """
+        new = {'relation': None, 'csr': None, 'number': 0, 'outcome': None, 'leads': False,
+               'waiting': {}, 'handed_out': {}, 'context': None}
         me = unitdata.kv().get(RECORD)
-        if me is None:
-            for flag in (CREATE, SIGN, AVAILABLE):
-                self._flag(flag, False)  # the original interface's, before an upgrade
-            me = {
-                'life': uuid.uuid4().hex,
-                'count': 0,        # of requests in this life
-                'relation': None,  # relation id
-                'csr': None,       # current request
-                'seen': False,     # current request was seen in the own bag
-                'taken': False,    # its certificate is in unitdata
-                'refused': None,   # or why it will have none
-                'leads': False,    # last answer of is-leader
-                'waiting': {},     # leader: unit -> id of its request that waits
-                'shown': {},       # unit -> id that get_csr_map handed out; None: no longer
-                'answered': {},    # unit -> id, answers not yet seen in the application bag
-            }
-        return me
-
-    def _remember(self, me, flags_before=None):
-        unitdata.kv().set(RECORD, me)
-        for flag, on in _flags_of(me).items():
-            if flags_before is None or on != flags_before[flag]:
-                self._flag(flag, on)
-
-    def _ask(self, me, csr):
-        me.update(csr=csr, count=me['count'] + 1, seen=False, taken=False, refused=None)
+        return me if isinstance(me, dict) and set(me) == set(new) else new
 
     def _flag(self, flag, on):
-        if on and not is_flag_set(flag):
-            # The value by which charms.reactive finds the object for the handler.
+        if on:
+            # The value by which charms.reactive finds the object for the handler; a flag that is
+            # set already may have that of an endpoint since renamed.
             set_flag(flag, {'relation': self.relation_name, 'conversations': []})
-        elif not on and is_flag_set(flag):
+        elif is_flag_set(flag):
             clear_flag(flag)
 
 
-def _flags_of(me):
-    return {CREATE: bool(me['relation'] and (me['refused'] or not me['csr'])),
-            SIGN: bool(me['relation'] and me['waiting'])}
+def _is_early():
+    """The unit is in no relation yet; Juju may list one that it must not touch."""
+    return hookenv.hook_name() == 'install' or hookenv.hook_name().endswith('-storage-attached')
 
 
-def _own_id(me):
-    return '{}-{}'.format(me['life'], me['count'])
+# Within a hook it may become false, never true again: a write fails then.
+_is_leader = hookenv.cached(hookenv.is_leader)
 
 
-@hookenv.cached
-def _is_leader():
-    return hookenv.is_leader()
+def _read(tool, *arguments, **named):
+    """What a hook tool says, or None and a line in the log: no read that fails fails a hook.
+
+    A hook that fails would block the `update-status` that heals.
+    """
+    try:
+        return tool(*arguments, **named)
+    except (CalledProcessError, NotImplementedError, ValueError) as error:
+        _log('{} of {} failed: {}'.format(tool.__name__, named or arguments, error))
+        return None
 
 
-def _require_str(what, value):
-    if not isinstance(value, str):
-        raise TypeError('{}: expected str, not {}'.format(what, type(value).__name__))
-
-
-def _require(what, unit, text, labels=()):
-    what = '{} for {}'.format(what, unit)
-    _require_str(what, text)
-    fault = fault_in(text, labels)
+def _require(what, text, labels=None):
+    """Raise what is wrong with the text; without labels that it is a str is enough."""
+    if not isinstance(text, str):
+        raise TypeError('{}: expected str, not {}'.format(what, type(text).__name__))
+    fault = labels is not None and fault_in(text, labels)
     if fault:
         raise ValueError('{}: {}'.format(what, fault))
 
@@ -605,17 +653,14 @@ def _log(message):
     hookenv.log('interface:tls: ' + message, level=hookenv.WARNING)
 
 
-@hookenv.cached
 def _start():
-    """Once per hook; a charm layer's own atstart function may call a method before."""
-    endpoints = hookenv.role_and_interface_to_relations('peers', INTERFACE)
+    """At the start of each hook, before any handler: @hook on a method gets no object outside
+    relation hooks, and runs in no defined order."""
+    endpoints = hookenv.role_and_interface_to_relations('peers', 'tls')
     if len(endpoints) > 1:
-        raise ValueError('interface:tls serves one endpoint of a charm, metadata.yaml has {}: '
-                         'the flags carry no relation name'.format(' and '.join(endpoints)))
+        raise ValueError('interface:tls: one endpoint of it, not ' + ' and '.join(endpoints))
     for endpoint in endpoints:
         TlsPeers(endpoint).look()
 
 
-# @hook on a method gets no object outside relation hooks, and leadership, failed commits and a
-# missed relation-created are noticed in any hook.
 hookenv.atstart(_start)

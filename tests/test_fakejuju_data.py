@@ -328,6 +328,7 @@ def test_sa_a_reader_keeps_its_revision_until_it_refreshes(juju):
     id_ = it.ask('app/0', 'secret-add key=one')[0][1].strip()
     assert it.one('app/1', 'secret-get', id_, 'key') == 'one'
     it.ask('app/0', 'secret-set {} key=two'.format(id_))
+    assert [run.hook.name for run in it.settle()] == ['secret-changed']  # JSRC E6
     answers = it.ask('app/1', *('secret-get {} key {}'.format(id_, how)
                                 for how in ('', '--peek', '', '--refresh', '')))
     assert [answer[1].strip() for answer in answers] == ['one', 'two', 'one', 'two', 'two']

@@ -119,6 +119,7 @@ def test_jsrc_a6_the_own_bag_goes_when_it_was_only_read(deploy):
     it.ask('app/0', 'relation-get -r peers:0 k app/0', 'is-leader',
            on_call={2: lambda: it.write('app/0', k='restored')})
     assert it.bag('app/0')['k'] == 'old'
+    it.write_app('app/0', k='old')
     it.ask('app/0', APP_GET + 'k app', 'is-leader',
            on_call={2: lambda: it.write_app('app/0', k='other')})
     assert it.app_bag() == {'k': 'other'}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fakejuju import Context, Hook, Juju, NotModelled, tools
+from fakejuju import CommitFailed, Context, Hook, Juju, NotModelled, tools
 
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('hook tools')]
 
@@ -322,13 +322,69 @@ def test_what_is_set_in_a_secret_and_not_modelled_is_refused(context):
             answer(it, *call.format(id_).split())
 
 
+def test_action_get_goes_into_maps(context):
+    it = context('3.6.8', Hook('act', 'action', params=(('a', {'b': {'c': 5}}), ('n', 10 ** 6))))
+    assert [answer(it, 'action-get', path)[1] for path in (
+        'a', 'a.b.c', 'a.c', 'a.b.c.d', 'n')] == ['b:\n  c: 5\n', '5\n', '', '', '1e+06\n']
+    assert answer(it, 'action-get', 'n', '--format=json')[1] == '1000000\n'
+
+
+def test_in_juju_4_two_keys_of_the_bag_are_its_own(tmp_path):
+    with deploy(tmp_path, 'probe', ['probe/0']) as juju:
+        run = execute(juju, 'probe/0', 'relation-set -r 0 ingress-address=mine k=v; '
+                      'relation-get -r 0 ingress-address probe/0')
+        assert run.stdout == 'mine\n'
+        assert juju.bag('probe/0') == {'ingress-address': '127.0.1.1', 'k': 'v',
+                                       'egress-subnets': '127.0.1.1/32'}
+        assert execute(juju, 'probe/0', 'relation-get -r 0 ingress-address probe/0').stdout \
+            == '127.0.1.1\n'
+
+
+def test_below_4_config_changed_resets_the_addresses(tmp_path):
+    with deploy(tmp_path, 'probe', ['probe/0'], version='3.6.8') as juju:
+        for has_hook in (False, True):
+            execute(juju, 'probe/0', 'relation-set -r 0 private-address=mine ingress-address=')
+            if has_hook:
+                hook = Path(juju.charm_directory('probe/0'), 'hooks/config-changed')
+                hook.parent.mkdir()
+                hook.write_text('#!/bin/sh\n')
+                hook.chmod(0o755)
+            juju.config_changed('probe/0')
+            juju.settle()
+            bag = juju.bag('probe/0')
+            assert (bag['private-address'], bag.get('ingress-address')) == (
+                ('127.0.1.1', '127.0.1.1') if has_hook else ('mine', None))
+
+
+def test_in_juju_4_a_bag_has_at_most_16_mib(context):
+    for version in ('3.6.8', '4.1.0'):
+        it = context(version)
+        for size, fits in ((2 ** 24 - 3, True), (2 ** 24 - 2, version < '4')):
+            it.write('ring:0', True, {'key': 'v' * size})
+            if fits:
+                it.commit()
+            else:
+                with pytest.raises(CommitFailed):
+                    it.commit()
+
+
+def test_each_rule_of_tools_and_secrets_has_a_row_with_its_tests():
+    text = (Path(__file__).parent / 'README.md').read_text(encoding='utf-8')
+    rows = re.findall(r'^\| ([DE]\d+) \|.*\| (.*) \|$', text, re.M)
+    assert [number for number, _ in rows] == ['D{}'.format(n) for n in range(1, 20)] + [
+        'E{}'.format(n) for n in range(1, 7)]
+    for number, tests in rows:
+        names = re.findall('`([a-z0-9_]+)`', tests)
+        assert names and all(callable(globals().get('test_' + name)) for name in names), number
+
+
 def test_a_label_clashes_in_the_tool_with_what_this_hook_made_only(tmp_path):
     """JSRC E4."""
     with deploy(tmp_path, 'probe', ['probe/0']) as juju:
         assert execute(juju, 'probe/0', 'secret-add --label L key=v').exit_code == 0
         run = execute(juju, 'probe/0', 'secret-add --label L key=v; secret-add --label L key=w')
         assert run.stdout.count('secret:') == 1
-        assert run.stderr == 'ERROR secret with label "L" already exists\n'
+        assert run.stderr.split('\n', 1)[0] == 'ERROR secret with label "L" already exists'
         assert not run.committed and run.task()['message'] == 'committing requested changes failed'
         assert len(juju.model.secrets) == 1
 

@@ -2,7 +2,9 @@
 
 What it does is in integration/, where jubilant drives it.
 """
+import contextlib
 import fcntl
+import io
 import json
 import os
 import re
@@ -13,12 +15,28 @@ import time
 
 import pytest
 
+from fakejuju import cli
 from world import METADATA, TESTS, assemble
 
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('juju command')]
 
 
 RECORDED = TESTS / 'recorded'
+
+PROBE = '{name: probe, summary: x, description: x, peers: {ring: {interface: x}}}'
+
+CONFIG = """
+options:
+  opt: {type: int, default: 5, description: x}
+  s: {type: string, default: "", description: x}
+  n: {type: string, description: no default}
+"""
+
+ACT = """action-set out.x=1 y=2
+action-log hello
+test "$(action-get fail)" = True || exit 0
+action-fail 'told to'
+exit 3"""
 
 MANIFEST = """
 bases:
@@ -28,22 +46,36 @@ bases:
 
 
 class Command:
-    """`juju` of that version on models in that directory."""
+    """`juju` of that version on models in that directory; `inside` this process, which is quick."""
 
-    def __init__(self, directory, version='3.6.8', where=None):
+    def __init__(self, directory, version='3.6.8', where=None, inside=False):
         self.directory = directory
         self.version = version
         self.where = where
+        self.inside = inside
 
-    def of(self, version, where=None):
-        return Command(self.directory, version, where)
+    def of(self, version, where=None, inside=True):
+        return Command(self.directory, version, where, inside)
 
     def __call__(self, *arguments):
-        return subprocess.run(
-            [sys.executable, str(TESTS / 'fakejuju/juju')] + [str(each) for each in arguments],
-            env=dict(os.environ, FAKEJUJU=str(self.directory), JUJU_VERSION=self.version),
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
-            cwd=self.where and str(self.where))
+        arguments, before, where = [str(each) for each in arguments], dict(os.environ), os.getcwd()
+        variables = {'FAKEJUJU': str(self.directory), 'JUJU_VERSION': self.version}
+        if not self.inside:
+            return subprocess.run(
+                [sys.executable, str(TESTS / 'fakejuju/juju')] + arguments,
+                env=dict(os.environ, **variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                universal_newlines=True, cwd=self.where and str(self.where))
+        stdout, stderr = io.StringIO(), io.StringIO()
+        os.environ.update(variables)
+        os.chdir(str(self.where or where))
+        try:
+            with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+                code = cli.main(arguments)
+        finally:
+            os.chdir(where)
+            os.environ.clear()
+            os.environ.update(before)
+        return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
     def refused(self, *arguments):
         """The exit code, and the last line that it prints."""
@@ -74,6 +106,22 @@ def pack(charm):
     """A charm file of that name."""
     os.replace(shutil.make_archive(str(charm), 'zip', str(charm)), str(charm) + '.charm')
     return str(charm) + '.charm'
+
+
+def plain(charm, **hooks):
+    """A charm file of a charm of shell scripts, as the probe's in recorded/."""
+    (charm / 'hooks').mkdir(parents=True)
+    (charm / 'actions').mkdir()
+    for name, text in (('metadata', PROBE), ('manifest', MANIFEST), ('config', CONFIG),
+                       ('actions', 'act: {description: x, params: {v: {type: string}, fail: '
+                                   '{type: boolean}}}')):
+        (charm / (name + '.yaml')).write_text(text)
+    hooks.setdefault('install', 'status-set active')
+    for path, text in [(charm / 'actions/act', ACT)] + [
+            (charm / 'hooks' / name.replace('_', '-'), text) for name, text in hooks.items()]:
+        path.write_text('#!/bin/sh\n' + text + '\n')
+        path.chmod(0o755)
+    return pack(charm)
 
 
 def make(charm, **files):
@@ -126,7 +174,7 @@ def test_hooks_run_with_status_and_not_before(juju):
     assert done.returncode == 1 and 'ERROR the following task failed' in done.stderr
     assert task['results'] == {'return-code': 3, 'stdout': 'out\n', 'stderr': 'err\n'}
     assert task['status'] == 'completed'
-    juju('exec', '-m', 'test', '--format', 'json', '--unit', 'tls/0', '--', 'true')
+    juju.rest()
     done = juju('exec', '-m', 'test', '--format', 'json', '--unit', 'tls/0', '--',
                 'relation-get -r certificates:0 x tls/1')   # of exec all is committed (JSRC C1)
     assert json.loads(done.stdout)['tls/0']['results']['stdout'] == 'y\n'
@@ -190,7 +238,7 @@ def test_what_is_refused_changes_nothing(juju, charm_file, tmp_path, arguments, 
              'renamed': make(tmp_path / 'renamed', metadata=json.dumps(
                  dict(METADATA, name='renamed', description='x')))}
     before = juju.files()
-    found = juju.refused(*arguments.format(**files).split())
+    found = juju.of('3.6.8').refused(*arguments.format(**files).split())
     assert found[0] == code and line.format(**files) in found[1]
     assert juju.files() == before
 
@@ -223,8 +271,8 @@ def test_run_and_exec_are_those_of_juju_3(juju):
 # What a charm's files may be: as Juju's source says it, by versions; recorded for 4.1 below.
 
 def metadata(**keys):
-    return json.dumps({key: value for key, value in dict(
-        METADATA, description='x', **keys).items() if value is not None})
+    keys = dict(METADATA, **dict({'description': 'x'}, **keys))
+    return json.dumps({key: value for key, value in keys.items() if value is not None})
 
 
 EVERY, OLD, NEW = ('2.9.50', '3.6.8', '4.1.0'), ('2.9.50', '3.6.8'), ('4.1.0',)
@@ -300,8 +348,7 @@ RING = {'ring': {'interface': 'x'}}
      'value for schema key "required" must be a YAML list'),
     (EVERY, {'actions': 'act: {params: a}'}, 'params failed to parse as a map'),
 ])
-def test_a_charm_that_juju_refuses_is_refused_and_leaves_no_trace(juju, tmp_path, versions, files,
-                                                                   text):
+def test_a_charm_that_juju_refuses_leaves_no_trace(juju, tmp_path, versions, files, text):
     make(tmp_path / 'bad', **files)
     before = juju.files()
     for version in versions:
@@ -341,12 +388,195 @@ def test_a_refresh_to_a_charm_without_the_base_is_refused_unless_forced(juju, tm
 
 @pytest.mark.parametrize('files', [
     {'metadata': metadata(assumes=['k8s-api'])}, {'metadata': metadata(assumes=['juju >= 9'])},
-    {'metadata': metadata(peers=None)}, {'metadata': '{name: ['}, {'metadata': metadata(peers=[1])}])
+    {'metadata': metadata(peers=None)}, {'metadata': '{name: ['},
+    {'metadata': metadata(peers=[1])}])
 def test_what_is_not_modelled_of_a_charm_is_refused_by_name(juju, tmp_path, files):
     file, before = make(tmp_path / 'bad', **files), juju.files()
-    code, line = juju.refused('deploy', '-m', 'test', file, 'other')
+    code, line = juju.of('3.6.8').refused('deploy', '-m', 'test', file, 'other')
     assert code == 1 and line.startswith('fakejuju does not model ')
     assert juju.files() == before
+
+
+def test_of_units_that_are_to_go_the_known_ones_go(tmp_path):
+    juju = Command(tmp_path / 'models', inside=True)
+    juju('add-model', 'test')
+    juju('deploy', '-m', 'test', plain(tmp_path / 'probe'), '-n', '3')
+    juju.rest()
+    done = juju('remove-unit', '-m', 'test', '--no-prompt', 'probe/9', 'probe/2')
+    assert (done.returncode, done.stdout) == (1, 'will remove unit probe/2\n')
+    assert sorted(juju.rest()) == ['probe/0', 'probe/1']
+    log = tmp_path / 'models/test/log'
+    told = log.read_text() if log.exists() else ''
+    done = juju('remove-unit', '-m', 'test', '--no-prompt', '--force', '--no-wait', 'probe/1')
+    assert (done.returncode, done.stdout) == (0, 'will remove unit probe/1\n')
+    assert sorted(juju.status()['applications']['probe']['units']) == ['probe/0']
+    assert 'unit-probe-1' not in (log.read_text() if log.exists() else '')[len(told):]
+
+
+def test_an_error_is_resolved_with_a_retry_and_without(tmp_path):
+    """JSRC A14, F5; and a machine that reboots runs start again (B6)."""
+    juju = Command(tmp_path / 'models', '4.1.0', inside=True)
+    juju('add-model', 'test')
+    juju('deploy', '-m', 'test', plain(
+        tmp_path / 'probe', start='echo start >> ../ran',
+        config_changed='echo config >> ../ran; test ! -e ../fail'))
+    juju.rest()
+    home = tmp_path / 'models/test/probe/probe-0'
+    ran = home / 'ran'
+    assert ran.read_text().split() == ['config', 'start']
+    for retry in (True, False):
+        ran.unlink()
+        assert juju('fakejuju-reboot', '-m', 'test', 'probe/0').returncode == 0
+        juju.rest()
+        assert ran.read_text().split() == ['start']
+        (home / 'fail').touch()
+        juju('config', '-m', 'test', 'probe', 'opt={}'.format(int(retry)))
+        juju.status()
+        units = juju.status()['applications']['probe']['units']
+        assert units['probe/0']['workload-status'] == {
+            'current': 'error', 'message': 'hook failed: "config-changed"'}
+        if retry:
+            (home / 'fail').unlink()
+        tried = ran.read_text().split()
+        done = juju('resolve', '-m', 'test', *(['probe/0'] if retry else ['--no-retry', '--all']))
+        assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
+        (home / 'fail').unlink() if not retry else None
+        units = juju.rest()
+        assert units['probe/0']['workload-status'] == {'current': 'active'}
+        assert (ran.read_text().split()[len(tried):][:1] == ['config']) or not retry
+
+
+# What the client of a running Juju 4.1 printed, command by command.
+
+NOT_COMPARED = {
+    'version --format json --all': 'how that client was built',
+    'status r ': 'the test after this one compares what it tells of the application',
+    'nonsense': 'the double does not know all of Juju\'s commands; the refusal differs',
+}
+NOT_MODELLED = {
+    'show-task': 'tasks once they are over', 'show-unit': '', 'show-application': '',
+    'show-model': '', 'show-secret': '', 'models': '', 'model-config': '', 'actions': '',
+    'debug-log': 'logs of the agent itself', 'nonsense': '', 'status nosuch': 'filters',
+    'run r/leader act"': 'plain output', 'run nosuch/0 act"': 'plain output',
+    'exec --unit r/2 -- false': 'plain output'}
+
+
+@pytest.fixture(scope='module')
+def recorded(tmp_path_factory):
+    """The model in which the client was recorded: r/0, which leads, and r/2."""
+    directory = tmp_path_factory.mktemp('recorded')
+    for name in 'probe', 'probe8':
+        plain(directory / name)
+    juju = Command(directory / 'models', '4.1-beta2', directory, inside=True)
+    juju('add-model', 'probe')
+    juju('deploy', '-m', 'probe', './probe.charm', 'r', '-n', '3')
+    juju.rest('probe')
+    juju('remove-unit', '-m', 'probe', '--no-prompt', 'r/1')
+    juju('config', '-m', 'probe', 'r', 'opt=36')
+    juju.rest('probe')
+    return juju
+
+
+def normal(text):
+    """Without numbers of tasks, times, paths and machines."""
+    for pattern, new in (
+            (r'"timing":\{[^}]*\},', ''), (r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ ', '<time> '),
+            (r'\b\d\d:\d\d:\d\d ', '<time> '), (r'("id":|id |task |operation )"?\d+"?', r'\1<n>'),
+            (r'Operation \d+', 'Operation <n>'), (r'revision \d+', 'revision <n>'),
+            (r'unit "(<uuid>|r/\d)" status', 'unit <unit> status'),
+            ('-(genericlinux|ubuntu)-amd64', ''),
+            (r'/\S*/unit-r-0/charm|/\S*/r/r-0/charm', '<charm>'),
+            ('real:nosuch', 'fakejuju:nosuch'), ('"probe8?"', '"probe"')):
+        text = re.sub(pattern, new, text)
+    return text
+
+
+def commands():
+    with open(str(RECORDED / 'juju-cli.jsonl')) as file:
+        return [json.loads(line) for line in file]
+
+
+def test_the_client_prints_what_a_running_juju_printed(recorded):
+    compared, left = 0, []
+    for each in commands():
+        words, _, script = each['cmd'][len('juju '):].partition(' -- ')
+        # Machines are not modelled; the double takes a model's name first.
+        name, *arguments = words.replace(' --to 0', '').split()
+        if '-m' not in arguments and name != 'version':
+            arguments = ['-m', 'probe'] + arguments
+        done = recorded(name, *arguments + (['--', script] if script else []))
+        if any((each['cmd'] + '"')[5:].startswith(known) for known in [*NOT_MODELLED,
+                                                                       *NOT_COMPARED]):
+            left.append((each['cmd'], done.returncode, done.stderr))
+            continue
+        found, wanted = ((code, normal(stdout), normal(stderr)) for code, stdout, stderr in (
+            (done.returncode, done.stdout, done.stderr),
+            (each['code'], each['stdout'], each['stderr'])))
+        assert found == wanted, each['cmd']
+        compared += 1
+    assert compared == 31 and len(left) == len(commands()) - 31
+    for command, code, stderr in left:
+        if not any(command[5:].startswith(known) for known in ('version', 'status r ')):
+            assert code == 1 and 'fakejuju does not model' in stderr, command
+
+
+def test_status_tells_of_an_application_what_a_running_juju_tells(recorded):
+    """Not compared: times, addresses, revision, machines, version of the workload, bindings."""
+    recorded('config', '-m', 'probe', 'r', '--reset', 'opt')
+    recorded.rest('probe')
+    text, = [each['stdout'] for each in commands() if each['cmd'] == 'juju status r --format json']
+    wanted, found = json.loads(text), recorded.status('probe')
+    wanted, found = wanted['applications']['r'], found['applications']['r']
+    assert set(wanted) - set(found) == {'version', 'endpoint-bindings'}
+    for unit in wanted['units'].values():
+        assert unit.pop('machine') and unit.pop('public-address')
+        unit['juju-status']['version'] = '4.1-beta2'
+    for each in (wanted, *wanted['units'].values()):
+        for key in ('application-status', 'workload-status', 'juju-status'):
+            each.get(key, {}).pop('since', None)
+    for unit in found['units'].values():
+        assert unit.pop('machine') and unit.pop('public-address')
+    for key in set(found) - {'charm', 'charm-rev'}:
+        assert found[key] == wanted[key], key
+
+
+def refusals():
+    """(name, the error that Juju printed, or none) of deploy-refusals.txt."""
+    text = (RECORDED / 'deploy-refusals.txt').read_text()
+    for block in text.split('--- ')[1:]:
+        name = block.split('\n')[0]
+        error = re.search('^ERROR attempting .*"./{}.charm": (.*)'.format(name), block, re.M)
+        yield name, error and error.group(1)
+
+
+BOTH = {'min-juju-version': '3.0.0', 'assumes': ['juju >= 3.0'], 'series': ['jammy', 'noble']}
+# The charms of the recording, by its names: keys of metadata.yaml, and the manifest.
+RECORDED_CHARMS = {
+    'nomanifest': ({}, None), 'nobases': ({}, '{analysis: {}}'),
+    'series': ({'series': ['jammy', 'noble']}, None),
+    'series2': ({'series': ['jammy', 'noble']}, MANIFEST),
+    'minjuju': ({'min-juju-version': '3.0.0', 'assumes': ['juju >= 3.0']}, None),
+    'minjuju2': ({'min-juju-version': '3.0.0'}, MANIFEST),
+    'minonly2': ({'min-juju-version': '9.0.0'}, MANIFEST),
+    'both': (BOTH, None), 'both2': (BOTH, MANIFEST)}
+
+
+def test_deploy_refuses_and_takes_what_a_running_juju_did(juju, tmp_path):
+    found = dict(refusals())
+    assert set(found) == set(RECORDED_CHARMS)
+    it, before = juju.of('4.1-beta2', tmp_path), juju.files()
+    for name, (keys, manifest) in RECORDED_CHARMS.items():
+        make(tmp_path / name, metadata=metadata(**keys), manifest=manifest)
+        done = it('deploy', '-m', 'test', './{}.charm'.format(name), 'bad-' + name)
+        if found[name]:
+            assert (done.returncode, done.stderr) == (
+                1, 'ERROR attempting to deploy "./{}.charm": {}\n'.format(name, found[name]))
+            assert juju.files() == before
+        else:
+            assert done.returncode == 0
+            assert 'on ubuntu@24.04/stable\n' in done.stderr
+            it('remove-application', '-m', 'test', '--no-prompt', 'bad-' + name)
+            before = juju.files()
 
 
 def test_a_second_command_at_the_same_time_is_refused(juju):

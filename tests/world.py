@@ -1,6 +1,7 @@
 """The interface in a model: what the tests of the promises build, ask and look at."""
 import base64
 import copy
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -25,6 +26,11 @@ METADATA = {
 def pem(label, text):
     return '-----BEGIN {0}-----\n{1}\n-----END {0}-----\n'.format(
         label, base64.b64encode(text.encode()).decode())
+
+
+def id_of(number, csr):
+    """The id of a request, as the wire has it."""
+    return '{}-{}'.format(number, hashlib.sha256(csr.encode()).hexdigest())
 
 
 def request(text):
@@ -108,7 +114,9 @@ class World:
         return self.do(unit, 'results.append(tls.get_csr_map())', **how)[0]
 
     def request_id(self, unit):
-        return self.juju.bag(unit).get('csr_id')
+        """N-DIGEST of the request in the unit's bag."""
+        bag = self.juju.bag(unit)
+        return id_of(bag['csr_number'], bag['csr']) if 'csr_number' in bag else None
 
     def answer_id(self, unit):
         return self.juju.app_bag().get(unit + '_csr_id')

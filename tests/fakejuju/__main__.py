@@ -20,7 +20,7 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Dict
+from typing import Any, Dict
 
 from . import reactive
 from .cli import FAILURES, elect, unpack
@@ -29,7 +29,7 @@ from .runner import Juju
 from .tools import ToolError, failure
 
 # Their effect on Juju.run; those of WITH_NUMBER happen at that call of a hook tool.
-FAULTS = {
+FAULTS: Dict[str, Any] = {
     'kill': lambda juju, number: {'kill_at': number},
     'fail': lambda juju, number: {'fail_at': number},
     'interrupted': lambda juju, number: {'interrupted_at': number},
@@ -42,7 +42,7 @@ FAULTS = {
 }
 WITH_NUMBER = 'kill', 'fail', 'interrupted', 'regained', 'exit'
 
-EVENTS = {
+EVENTS: Dict[str, Any] = {
     'lose': lambda juju, bags, unit: juju.lose_unitdata(unit),
     'restore': lambda juju, bags, unit, hooks: juju.restore_unitdata(unit, int(hooks)),
     'bags': lambda juju, bags, hook: juju.restore_bags(bags[int(hook)]),

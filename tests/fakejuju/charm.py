@@ -5,6 +5,7 @@ charm with peer relations has is looked at.
 """
 import json
 import re
+from typing import Any, Dict, List
 
 import yaml
 
@@ -18,8 +19,8 @@ ACTION = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
 def load(text, of):
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise NotModelled("Go's words for what is wrong in {}: {}".format(of, error))
+    except yaml.YAMLError:
+        raise NotModelled("Go's words for what is wrong in {}".format(of))
 
 
 def go(value):
@@ -109,7 +110,8 @@ def check_config(text, major):
     for name, option in (found['options'] or {}).items():
         kind, default = option.get('type') or 'string', option.get('default')
         kind = 'int' if kind == 'integer' and major >= 4 else kind
-        types = {'string': str, 'secret': str, 'int': int, 'float': (int, float), 'boolean': bool}
+        types: Dict[str, Any] = {'string': str, 'secret': str, 'int': int, 'float': (int, float),
+                                 'boolean': bool}
         if kind not in types:
             raise failure('invalid config: option "{}" has unknown type "{}"'.format(name, kind))
         if default is not None and (not isinstance(default, types[kind])
@@ -187,7 +189,8 @@ def check(read, version):
 
 def needed(metadata, version):
     """The version that the charm asks for is there; what else it assumes is not modelled."""
-    asked = [('>=', metadata['min-juju-version'])] if 'min-juju-version' in metadata else []
+    asked: List[Any] = [('>=', metadata['min-juju-version'])] \
+        if 'min-juju-version' in metadata else []
     for assumed in metadata.get('assumes', ()):
         found = re.match(r'juju (>=|<) ([0-9.]+)\Z', str(assumed))
         if not found:

@@ -336,9 +336,9 @@ def deploy(store, arguments):
     try:
         metadata, bases = store.bring(app, path)
     except zipfile.BadZipFile:
-        raise failure('invalid charm or bundle provided at "{}"'.format(path))
+        raise failure('invalid charm or bundle provided at "{}"'.format(positional[0]))
     except ToolError as error:
-        raise failure('attempting to deploy "{}": {}'.format(path, error))
+        raise failure('attempting to deploy "{}": {}'.format(positional[0], error))
     unpacked = Path(app.charm)
     try:
         name = positional[1] if positional[1:] else metadata['name']
@@ -588,13 +588,13 @@ def receiver(store, name):
 
 def nothing_scheduled(store, error):
     store.tasks += 1
-    print('Operation {} failed to schedule any tasks:\\n{}'.format(store.tasks, error),
+    print('Operation {} failed to schedule any tasks:\n{}'.format(store.tasks, error),
           file=sys.stderr)
     return ''
 
 
-TYPES = {'string': str, 'integer': int, 'number': (int, float), 'boolean': bool, 'array': list,
-         'object': dict}
+TYPES: Dict[str, Any] = {'string': str, 'integer': int, 'number': (int, float), 'boolean': bool,
+                         'array': list, 'object': dict}
 
 
 def wrong_params(action, given, closed):
@@ -619,7 +619,8 @@ def run(store, arguments):
     as_json(options)
     if len(positional) < 2 or '/' not in positional[0] or '/' in positional[1]:
         raise NotModelled('run with other arguments than one unit, one action and its parameters')
-    name, given, newer = positional[1], {}, version_of_juju() >= '4'
+    given: Dict[str, Any] = {}
+    name, newer = positional[1], version_of_juju() >= '4'
     if 'params' in options:
         given = yaml.safe_load(Path(options['params']).read_text()) or {}
     for argument in positional[2:]:
@@ -642,13 +643,14 @@ def run(store, arguments):
         return nothing_scheduled(store, error)
     if wrong:
         store.tasks += 2
-        task = {'status': 'error', 'message': 'cannot run "{}" action: {}'.format(name, wrong)}
+        task: Dict[str, Any] = {
+            'status': 'error', 'message': 'cannot run "{}" action: {}'.format(name, wrong)}
     else:
         params = {key: each['default'] for key, each in (action.get('params') or {}).items()
                   if 'default' in each}
         params.update(given)
         task = store.task(unit, lambda juju, unit: juju.action(unit, name, **params)).task()
-    print('Running operation {} with 1 task\\n  - task {} on unit-{}\\n\\nWaiting for task {}...'
+    print('Running operation {} with 1 task\n  - task {} on unit-{}\n\nWaiting for task {}...'
           .format(store.tasks - 1, store.tasks, unit.replace('/', '-'), store.tasks),
           file=sys.stderr)
     now = time.gmtime()
@@ -671,7 +673,7 @@ def exec_(store, arguments):
         raise usage('You must specify a target, either through --all, --machine, --application or '
                     '--unit')
     if not (UNIT_NAME.match(name) or name.endswith('/leader')):
-        raise usage('The following exec targets are not valid:\\n  "{}" is not a valid unit name'
+        raise usage('The following exec targets are not valid:\n  "{}" is not a valid unit name'
                     .format(name))
     # Several arguments are one command, quoted where a shell would take them apart.
     command = positional[0] if len(positional) == 1 else ' '.join(map(shlex.quote, positional))
@@ -687,8 +689,8 @@ def report(store, unit, task):
     """A task's result; exit code 1 if its process had another than 0."""
     code = task.get('results', {}).get('return-code', 0)
     if code:
-        print('ERROR the following task failed:\\n - id "{}" with return code {}\\n\\n'
-              "use 'juju show-task' to inspect the failure\\n".format(store.tasks, code),
+        print('ERROR the following task failed:\n - id "{}" with return code {}\n\n'
+              "use 'juju show-task' to inspect the failure\n".format(store.tasks, code),
               file=sys.stderr)
     return int(bool(code)), go_json({unit: dict(task, id=str(store.tasks), unit=unit)})[:-1]
 

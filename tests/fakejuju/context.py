@@ -15,7 +15,7 @@ class Denied(Exception):
     """The controller does not let this unit read that."""
 
 
-# Of the keys and values of one bag, in Juju 4 (JSRC D).
+# Of the keys and values of one bag, in Juju 4 (JSRC D17).
 MOST_BYTES = 16 * 1024 * 1024
 
 
@@ -65,7 +65,7 @@ class Context:
         if model.major < 4:
             env.update({'JUJU_SLA': 'unsupported', 'JUJU_METER_STATUS': 'AMBER',
                         'JUJU_METER_INFO': 'not set'})
-        else:  # JSRC F13
+        else:  # JSRC F13, D18
             env.update({'JUJU_CHARM_NO_PROXY': '127.0.0.1,localhost,::1', 'TERM': 'tmux-256color',
                         'JUJU_CHARM_TRACE_CONFIG_HTTP': '', 'JUJU_CHARM_TRACE_CONFIG_GRPC': '',
                         'JUJU_CHARM_TRACE_CONFIG_CA_CERT': ''})
@@ -165,13 +165,13 @@ class Context:
         # if it was read (JSRC A6).
         sent = {(id_, app): dict(bag) for (id_, app), bag in self.own_bags.items()
                 if not app or id_ in self.app_written}
-        if self.hook.kind == 'config-changed':  # JS 4.7, JSRC B7
+        if self.hook.kind == 'config-changed':  # JS 4.7, JSRC B7, D15
             for id_ in self.relations():
                 sent.setdefault((id_, False), {})
         for (id_, app), settings in sent.items():
             if id_ not in model.relations:
                 raise CommitFailed('relation {} not found'.format(id_))
-            if not app and model.major >= 4:  # these two are Juju's own (JS 4.7)
+            if not app and model.major >= 4:  # these two are Juju's own (JS 4.7, D14)
                 settings.pop('ingress-address', None)
                 settings.pop('egress-subnets', None)
             if not app and self.hook.kind == 'config-changed':

@@ -469,6 +469,7 @@ class Model:
             unit.actions.pop(0)
         else:
             unit.failed, unit.queued = hook, None
+            unit.config_again = False  # the retry knows all that has come meanwhile
 
     def requeue(self, name, hook):
         """The agent stopped in the middle of it: it runs again, and first (JSRC B10, F9)."""

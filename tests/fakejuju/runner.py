@@ -52,7 +52,7 @@ class Run:
         self.stdout = ''
         self.stderr = ''
         self.changes = {}        # owner of a bag -> {key: (old, new)}
-        self.action = None       # of an action: results, status, message, log
+        self.action: Any = None  # of an action: results, status, message, log
 
     def task(self):
         """What Juju tells of an action or of `juju exec` that is over (JSRC C)."""
@@ -301,7 +301,7 @@ class Juju:
     def config_changed(self, unit):
         """What `juju config` does: on an idle unit of Juju 4 config-changed runs twice (F6)."""
         agent = self.model.unit(unit)
-        agent.config_again = self.model.config_twice and self.next_hook(unit) is None
+        agent.config_again |= self.model.config_twice and self.next_hook(unit) is None
         agent.due.add('config-changed')
 
     def change_address(self, unit, address):
@@ -333,13 +333,15 @@ class Juju:
 
     def restart_agent(self, unit):
         self.model.restart_agent(unit)
+        agent = self.model.unit(unit)
+        if agent.failed and agent.upgrade:  # as in `refresh`, where a retry fails
+            self.deploy(unit)
 
     def reboot(self, unit):
         """Of the machine: the agent restarts, and start runs again (JSRC B6)."""
-        agent = self.model.unit(unit)
-        self.model.restart_agent(unit)
-        if agent.started:
-            agent.due.add('start')
+        self.restart_agent(unit)
+        if self.model.unit(unit).started:
+            self.model.unit(unit).due.add('start')
 
     def resolve(self, unit, retry=True):
         """`juju resolve`; a retry is what the unit runs next anyway (JSRC F5)."""
@@ -520,7 +522,7 @@ class Juju:
             self.deploy(unit)
 
     def set_status(self, unit, hook, statuses):
-        """Juju's own, around some hooks; install and start leave that of the charm (JSRC D)."""
+        """Juju's own, around some hooks; install and start leave that of the charm (JSRC D19)."""
         agent = self.model.unit(unit)
         if hook.kind in statuses and not (agent.status_set and hook.kind in ('install', 'start')):
             agent.status = statuses[hook.kind]

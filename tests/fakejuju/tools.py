@@ -68,7 +68,7 @@ def parse(arguments, values=(), switches=(), repeated=()):
 
 
 class Dumper(yaml.SafeDumper):
-    """Writes what Go's yaml.v2 writes."""
+    """Writes what Go's yaml.v2 writes (JSRC D1)."""
 
     def ignore_aliases(self, data):
         return True
@@ -111,7 +111,7 @@ def compare(a, b):
     number = '1' if '0' in (a[at], b[at]) and re.search(r'[1-9][0-9]*\Z', a[:at]) else ''
 
     def key(text):
-        digits = re.match('[0-9]*', text[at:]).group()
+        digits = ''.join(re.findall('^[0-9]+', text[at:]))
         return int(number + digits or 0), len(digits), text[at]
     return -1 if key(a) < key(b) else 1
 
@@ -149,7 +149,7 @@ def show(value, options, style='smart', struct=False):
             given, given))
     if value is None:
         return ''
-    if given == 'smart':
+    if given == 'smart':  # JSRC D2
         if isinstance(value, (str, bool)):
             return '{}\n'.format(value) if value != '' else ''
         if isinstance(value, list):
@@ -162,7 +162,7 @@ def quoted(arguments):
 
 
 def none_left(positional):
-    if positional:
+    if positional:  # JSRC D11
         raise usage('unrecognized args: ' + quoted(positional))
 
 
@@ -194,7 +194,7 @@ def relation_of(context, options):
             raise usage('no relation id specified')
         return context.hook.relation
     flag, given = ('-r', options['r']) if 'r' in options else ('--relation', options['relation'])
-    number = given.rpartition(':')[2]  # the name before it is ignored (JSRC D)
+    number = given.rpartition(':')[2]  # the name before it is ignored (JSRC D12)
     problem = 'invalid relation id'
     if re.match(r'[-+]?[0-9]+\Z', number):
         problem = 'relation not found'
@@ -223,7 +223,7 @@ def relation_get(context, arguments, stdin):
         raise usage('no unit or application specified')
     else:  # a bare relation-get reads the application's bag where no unit is remote (JS 4.2)
         target = model.app if app or not hook.remote_unit else hook.remote_unit
-    if target != model.app and target not in model.relations[relation].units:
+    if target != model.app and target not in model.relations[relation].units:  # JSRC D16
         if model.major >= 4:
             raise failure('relation unit not found')
         if target.split('/')[0] == model.app:
@@ -450,7 +450,7 @@ def secret_get(context, arguments, stdin):
             context.secret_writes.append(lambda model: known.pinned.update({reader: revision}))
     content = secret.revisions[revision]
     if not positional[1:]:
-        return show(content, options, 'yaml')
+        return show(content, options, 'yaml')  # JSRC E5
     if '#' in positional[1]:
         raise NotModelled('secret values in base64')
     if positional[1] not in content:
@@ -464,7 +464,7 @@ def owned(context):
 
 
 def manage(context, id_, what, write):
-    """At the commit; a unit that does not lead is refused only then (E2)."""
+    """At the commit; a unit that does not lead is refused only then (JSRC E2)."""
     if id_ in owned(context):
         context.secret_writes.append(write)
     elif id_ in context.model.secrets:
@@ -494,6 +494,7 @@ def secret_remove(context, arguments, stdin):
     none_left(positional[1:])
     if 'revision' in options:
         raise NotModelled('secret-remove --revision')
+    # JSRC E6
     manage(context, id_, 'removing', lambda model: model.secrets.pop(id_, None))
     owned(context).pop(id_, None)
     return ''
@@ -538,7 +539,8 @@ def show_numbers(value, options):
     """Numbers come from the controller in JSON, and so as Go's float64, which has no int."""
     def number(text):
         return int(float(text)) if float(text).is_integer() else float(text)
-    how = {'parse_float': number} if options.get('format') == 'json' else {'parse_int': float}
+    how: Dict[str, Any] = {'parse_float': number} if options.get('format') == 'json' \
+        else {'parse_int': float}
     return show(json.loads(json.dumps(value), **how), options)
 
 
@@ -546,10 +548,10 @@ def action_get(context, arguments, stdin):
     options, positional = parse(arguments)
     none_left(positional[1:])
     in_action(context)
-    value = dict(context.hook.params)
+    value: Any = dict(context.hook.params)
     if context.hook.kind == 'exec':
         value = {'command': context.hook.name, 'timeout': 300 * 10 ** 9}
-    for key in positional[0].split('.') if positional else ():
+    for key in positional[0].split('.') if positional else ():  # JSRC D10
         value = value.get(key) if isinstance(value, dict) else None
     return show_numbers(value, options)
 
@@ -562,7 +564,7 @@ def action_set(context, arguments, stdin):
         if not given:
             raise usage('argument "{}" must be of the form key...=value'.format(argument))
         for key in path.split('.'):
-            if not RESULT_KEY.match(key):
+            if not RESULT_KEY.match(key):  # JSRC D9
                 raise usage('key "{}" must start and end with lowercase alphanumeric, and contain '
                             'only lowercase alphanumeric and hyphens'.format(key))
             if key in ('stdout', 'stdout-encoding', 'stderr', 'stderr-encoding'):
@@ -613,10 +615,10 @@ def juju_log(context, arguments, stdin):
     level = {'WARN': 'WARNING'}.get(given.upper(), given.upper())
     if options.get('debug'):
         level = 'DEBUG'
-    elif level not in LEVELS:
+    elif level not in LEVELS:  # JSRC D7
         context.log.append(('WARNING', 'Specified log level of "{}" is not valid'.format(given)))
         level = 'INFO'
-    prefix = context.hook.relation + ': ' if context.hook.relation else ''
+    prefix = context.hook.relation + ': ' if context.hook.relation else ''  # JSRC D8
     context.log.append((level, prefix + ' '.join(positional)))
     return deprecated('juju-log', options)
 
@@ -642,7 +644,7 @@ def status_get(context, arguments, stdin):
     none_left(positional)
     if options.get('application'):
         raise NotModelled('status-get --application')
-    # What was read first stays so for the hook, a status-set of its own included.
+    # What was read first stays so for the hook, a status-set of its own included (D4).
     context.status = context.status or context.unit.status
     status, message = context.status
     if options.get('include-data'):
@@ -661,7 +663,7 @@ def config_get(context, arguments, stdin):
         return show_numbers(config.get(positional[0]), options)
     none_left(positional[1:])
     return show_numbers({key: value for key, value in config.items()
-                         if every or value is not None}, options)
+                         if every or value is not None}, options)  # JSRC D3
 
 
 def unit_get(context, arguments, stdin):
@@ -689,11 +691,11 @@ def network_get(context, arguments, stdin):
     address = context.model.address(context.unit.name)
     known = dict(zip(flags, (address, address, [address + '/32'])))
     asked = {flag: known[flag] for flag in flags if options.get(flag)}
-    if options.get('primary-address'):
+    if options.get('primary-address'):  # JSRC D5
         if asked:
             raise failure('--primary-address must be the only flag specified')
         return show(address, options)
-    if asked:
+    if asked:  # JSRC D6
         return show(asked if len(asked) > 1 else list(asked.values())[0], options)
     # Seen in 4.1; before, it is empty unless the address was given as a name.
     each = {'hostname': address if context.model.major >= 4 else '', 'value': address,
@@ -744,14 +746,14 @@ NOT_MODELLED = ('add-metric', 'close-port', 'credential-get', 'k8s-raw-get',
                 'state-get', 'state-set', 'storage-add', 'storage-get', 'storage-list')
 
 
-# Gone in 4.0 (JSRC D).
+# Gone in 4.0 (JSRC D13).
 BEFORE_4 = re.compile('leader-|add-metric|k8s-|pod-|payload-')
 
 
 @functools.lru_cache(maxsize=None)
 def tools_of(version):
     """Names of the tools that this Juju puts on the PATH."""
-    major, minor = (int(part) for part in re.match(r'(\d+)\.(\d+)', version).groups())
+    major, minor = (int(re.sub('-.*', '', part)) for part in version.split('.')[:2])
     return sorted(name for name in list(TOOLS) + list(NOT_MODELLED)
                   if not (major >= 4 and BEFORE_4.match(name))
                   and not (major < 3 and name.startswith('secret-'))

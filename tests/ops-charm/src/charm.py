@@ -63,7 +63,7 @@ class Witness(ops.CharmBase):
             'another unit': lambda: backend.relation_get(id_, 'witness/9', False),
             'application bag': lambda: backend.relation_set(id_, {'x': 'y'}, True),
             'secret': lambda: self.model.get_secret(label='other'),
-            'secret of that id': lambda: self.model.get_secret(id='secret:' + 'x' * 20),
+            'secret of that id': lambda: self.model.get_secret(id='secret:' + '0' * 20),
             'new secret': lambda: self.app.add_secret({'key': 'x'}, label='mine'),
         }
         results = {}
