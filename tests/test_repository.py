@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import textwrap
 import zipfile
 from collections import Counter
 
@@ -29,7 +30,7 @@ def test_each_code_block_of_the_readme_is_one_that_is_checked():
     """Here, but for the diagram (test_end_to_end.py), the text (`demo.py --still`) and the layer
     that signs later (test_later.py)."""
     assert Counter(language for language, _ in CODE_BLOCKS) == {
-        'python': 2, 'mermaid': 1, 'text': 1, 'yaml': 3, 'json': 1, '': 3}
+        'python': 3, 'mermaid': 1, 'text': 1, 'yaml': 3, 'json': 1, '': 3}
 
 
 def test_the_handlers_on_the_first_screen_are_the_examples_own():
@@ -39,6 +40,12 @@ def test_the_handlers_on_the_first_screen_are_the_examples_own():
     assert len(handlers) >= 3
     for handler in handlers:
         assert handler in layer
+
+
+def test_the_lines_that_matter_in_ops_are_the_examples_own():
+    shown = code_blocks('python')[-1]
+    assert len(shown.splitlines()) <= 15
+    assert textwrap.indent(shown, ' ' * 4) in (TESTS / 'ops-example/src/charm.py').read_text()
 
 
 @pytest.fixture

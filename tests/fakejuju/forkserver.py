@@ -22,7 +22,7 @@ if not hasattr(platform, 'linux_distribution'):
     # Python 3.8 has removed.
     setattr(platform, 'linux_distribution', lambda: ('Ubuntu', '', ''))
 
-PRELOADED = ('charms.reactive', 'yaml', 'sqlite3', 'tempfile', 'uuid')
+PRELOADED = ('charms.reactive', 'ops', 'yaml', 'sqlite3', 'tempfile', 'uuid')
 
 
 def answer_hook_tools():
@@ -31,12 +31,14 @@ def answer_hook_tools():
     real_run, real_call = subprocess.run, subprocess.call
 
     def is_tool(argv):
-        return not isinstance(argv, str) and (argv[0] in TOOLS or argv[0] in NOT_MODELLED)
+        name = '' if isinstance(argv, str) else os.path.basename(argv[0])  # ops has looked for it
+        return name in TOOLS or name in NOT_MODELLED
 
     def run(argv, *args, input=None, capture_output=False, check=False, **options):
         if not is_tool(argv):
             return real_run(argv, *args, input=input, capture_output=capture_output, check=check,
                             **options)
+        argv = [os.path.basename(argv[0]), *argv[1:]]
         answer = client['ask'](argv, input or '')
         if answer is None:
             raise FileNotFoundError(2, 'No such file or directory', argv[0])

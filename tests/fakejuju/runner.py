@@ -160,16 +160,17 @@ class Forkserver:
 class Juju:
     """A model of one application, and the agents of its units.
 
-    `charm` is the directory of a built charm, `directory` a new one for the units' files. The
-    knobs are those of Model; or `model` is one that has units already, with their files there.
-    Use it as a context manager, or call close().
+    `charm` is the directory of a built charm, `directory` a new one for the units' files. `forked`:
+    hooks of a real one are forked after all. The knobs are those of Model; or `model` is one that
+    has units already, with their files there. Use it as a context manager, or call close().
     """
 
-    def __init__(self, charm, directory, real=False, app=None, model=None, **knobs):
+    def __init__(self, charm, directory, real=False, app=None, model=None, forked=None, **knobs):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=model is not None)
         self.charm = Path(charm)
-        self.real = real
+        self.real = real         # each unit has the charm in a directory of its own
+        self.forked = not real if forked is None else forked
         self.metadata = yaml.safe_load((self.charm / 'metadata.yaml').read_text())
         endpoints = list(self.metadata.get('peers') or ())
         self.endpoint = endpoints[0] if endpoints else None
@@ -191,7 +192,8 @@ class Juju:
 
     def copy(self, directory):
         """Another model that goes on from this one's state, the units' files included."""
-        other = type(self)(self.charm, directory, self.real, model=copy.deepcopy(self.model))
+        other = type(self)(self.charm, directory, self.real, forked=self.forked,
+                           model=copy.deepcopy(self.model))
         for name in self.model.units:
             shutil.copytree(str(self.unit_directory(name)), str(other.unit_directory(name)))
         other.runs = list(self.runs)
@@ -583,7 +585,7 @@ class Juju:
                                       None if self.real else str(self.state_db(run.unit)))
         output = [str(home / name) for name in ('stdout', 'stderr')]
         # A hook runs in a process group of its own, so that all of it can be killed.
-        if self.real:
+        if not self.forked:
             with open(output[0], 'wb') as stdout, open(output[1], 'wb') as stderr:
                 command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' \
                     else [str(file)]

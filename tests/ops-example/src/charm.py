@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""The charm of tests/example in ops: the same relation, the same files, the same secret.
+
+Each can be refreshed to the other, unit by unit.
+"""
+import ipaddress
+import logging
+from typing import Dict, Iterable, Optional
+
+import ops
+
+import pki
+from tls import Certificates
+
+CA_LABEL = 'certificate-authority'
+
+logger = logging.getLogger(__name__)
+
+
+class TlsExample(ops.CharmBase):
+    def __init__(self, framework: ops.Framework):
+        super().__init__(framework)
+        relation = self.model.get_relation('certificates')
+        self.tls = Certificates(relation, self.unit) if relation else None
+        self.fault = ''                      # why the answer is not installed
+        self.untimely: Optional[str] = None  # or not to be used now
+        on, peers = self.on, self.on['certificates']
+        for event in (on.leader_elected, on.config_changed, on.start, on.upgrade_charm,
+                      on.update_status, peers.relation_created, peers.relation_changed,
+                      peers.relation_departed):
+            framework.observe(event, self.look)
+        framework.observe(on.renew_action, self.renew)
+        framework.observe(on.reissue_action, self.reissue)
+        framework.observe(on.collect_unit_status, self.tell)
+
+    def look(self, event: ops.EventBase, renew: bool = False, again: bool = False) -> None:
+        """In any hook: does this unit lack something, and does somebody wait for it?"""
+        if not self.tls:
+            return
+        csr = pki.request(self.unit.name)
+        own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
+        if own.csr != csr or not own.number or own.number < answer.number:
+            self.tls.ask(csr)
+        elif own.id == answer.id and answer.certificate:
+            self.install(answer.certificate)
+            if renew or self.is_to_renew(event, answer.certificate):
+                self.tls.ask(csr)
+        if self.unit.is_leader():  # after it has read its own answer: what it writes is not yet so
+            members = self.tls.members(getattr(event, 'departing_unit', None))
+            self.sign(unit for unit in members if self.tls.waits(unit, again))
+
+    def renew(self, event: ops.ActionEvent) -> None:
+        self.look(event, renew=True)
+
+    def reissue(self, event: ops.ActionEvent) -> None:
+        if self.unit.is_leader():
+            self.look(event, again=True)
+        else:
+            event.fail('{} does not lead'.format(self.unit.name))
+
+    def install(self, chain: str) -> None:
+        files = [file.read_text() for file in (pki.CERTIFICATE, pki.CA) if file.exists()]
+        try:
+            self.untimely = pki.untimely(chain)
+            if not self.untimely and pki.blocks(chain) != pki.blocks(''.join(files)):
+                pki.install(chain)
+        except (pki.Fault, ValueError) as fault:
+            self.fault = str(fault)
+
+    def is_to_renew(self, event: ops.EventBase, chain: str) -> bool:
+        """It ends soon, is of no use, or this unit has another address than is in it."""
+        if not isinstance(event, (ops.UpdateStatusEvent, ops.ConfigChangedEvent)):
+            return False
+        address = self.address_of(self.unit)
+        return bool(self.fault) or bool(address) and not pki.is_for(chain, address) \
+            or pki.ends_within(chain, int(self.config['certificate-days']) * 86400 // 3)
+
+    def tell(self, event: ops.CollectStatusEvent) -> None:
+        """Say what this unit has, and what is against it; the leader, who else waits."""
+        refusal, others, standing = '', '', pki.standing()
+        if self.tls:
+            own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
+            refusal = answer.refusal if own.id == answer.id else ''
+            if self.unit.is_leader():
+                members = self.tls.members()
+                waiting = [unit for unit in members
+                           if self.tls.request(unit).id != self.tls.answer(unit).id]
+                others = '; {} of {} waiting'.format(len(waiting), len(members)) if waiting else ''
+        messages = ['request refused: ' + refusal] if refusal else []
+        messages += ['certificate ' + self.untimely] if self.untimely else []
+        messages += ['not installed: ' + self.fault] if self.fault else []
+        messages += [standing] if standing else []
+        waits = self.untimely or self.fault or not standing
+        event.add_status(ops.StatusBase.from_name(
+            'blocked' if refusal else 'waiting' if waits else 'active',
+            '; '.join(messages or ['for a certificate from the leader']) + others))
+
+    # The leader.
+
+    def sign(self, units: Iterable[ops.Unit]) -> None:
+        assert self.tls
+        for unit in units:
+            csr = self.tls.request(unit).csr
+            objection = pki.objection(csr)
+            if objection:
+                self.tls.give(unit, refusal=objection)
+            else:
+                self.tls.give(unit, certificate=self.certificate_for(unit, csr))
+
+    def certificate_for(self, unit: ops.Unit, csr: str) -> str:
+        """The chain for that unit: its certificate, then those of the CAs that peers may have."""
+        ca, host, address = self.authority(), pki.host_name(unit.name), self.address_of(unit)
+        names = ['DNS:' + host] + (['IP:' + address] if address else [])
+        if host != unit.name.replace('/', '-'):
+            names.append('URI:juju:' + unit.name)
+        return pki.sign(csr, unit.name, names, int(self.config['certificate-days']),
+                        ca['certificate'], ca['key']) \
+            + ca['certificate'] + ca.get('other-certificate', '')
+
+    def address_of(self, unit: ops.Unit) -> str:
+        """The IP address of that unit, or '': it may have none, or a name."""
+        assert self.tls
+        try:
+            return str(ipaddress.ip_address(
+                self.tls.relation.data[unit].get('ingress-address', '')))
+        except ValueError:
+            logger.warning('%s has no IP address for its certificate', unit.name)
+            return ''
+
+    def authority(self) -> Dict[str, str]:
+        """The CA in the secret, as the reactive charm keeps it there; the first leader makes it."""
+        try:
+            return self.model.get_secret(label=CA_LABEL).get_content(refresh=True)
+        except ops.SecretNotFoundError:
+            certificate, key = pki.make_ca(self.app.name)
+            ca = {'certificate': certificate, 'key': key}
+            self.app.add_secret(ca, label=CA_LABEL)
+            return ca
+
+
+if __name__ == '__main__':
+    ops.main(TlsExample)
