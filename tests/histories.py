@@ -1,5 +1,4 @@
 """P15: random histories with every fault, then two update-status of each unit."""
-import random
 from typing import NamedTuple, Tuple
 
 from fakejuju.inprocess import InProcessJuju

@@ -47,6 +47,10 @@ class Frameworks:
                 [each for each in calls if each[0].__module__.startswith('charms.')]
                 for calls in (hookenv._atstart, hookenv._atexit))
         hookenv._atstart[:], hookenv._atexit[:] = self.registered
+        for _, arguments, _ in hookenv._atstart:
+            for each in arguments:
+                if isinstance(each, trace.LogTracer):
+                    each.__init__()  # it was made when its module was imported
         hookenv.cache.clear()
         hookenv._cache_config = trace._tracer = None
         bus.Handler.clear()
@@ -63,8 +67,7 @@ class Frameworks:
         kv.flush(False)
         rows = kv.cursor.execute('select key, data from kv order by key').fetchall()
         kv.close()
-        return json.dumps({key: json.loads(data) for key, data in rows
-                           if not key.startswith(PASSING)}, sort_keys=True)
+        return json.dumps({key: json.loads(data) for key, data in rows})
 
 
 class InProcessJuju(Juju):
@@ -88,10 +91,11 @@ class InProcessJuju(Juju):
         return name
 
     def kv(self, unit):
-        return json.loads(self.unitdata[unit])
+        return {key: value for key, value in json.loads(self.unitdata[unit]).items()
+                if not key.startswith(PASSING)}
 
     def unitdata_text(self, unit):
-        return self.unitdata[unit]
+        return json.dumps(self.kv(unit), sort_keys=True)
 
     def set_unitdata(self, unit, text):
         self.unitdata[unit] = text
@@ -118,7 +122,7 @@ class InProcessJuju(Juju):
                 raise Ended()
 
         with as_a_process(charm, run.env, str(file)) as (stdout, stderr):
-            frameworks = Frameworks(self.kv(run.unit))
+            frameworks = Frameworks(json.loads(self.unitdata[run.unit]))
             forkserver.answer_hook_tools(ask, lambda fd, text: (stdout, stderr)[fd - 1].write(text))
             run.exit_code = exit_code_of(str(file))
             self.unitdata[run.unit] = frameworks.kept()
