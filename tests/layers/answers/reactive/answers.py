@@ -4,6 +4,7 @@ What it takes for a CSR and a certificate are PEM blocks around plain text: the 
 not look into them. A test steers a unit by files beside the unit's state database:
 
 * `asks`, the text of this unit's CSR (by default the unit's name and how often it asked);
+* `keys`, `new`: no such text comes twice, whatever unitdata are restored to;
 * `busy`, names of flags that the layer does not answer now;
 * `refuses`, names of units whose requests it always refuses;
 * `script.py`, run once with `tls`, the interface object; what it puts into `results` is kept;
@@ -23,7 +24,10 @@ CREATE = 'create certificate signing request'
 SIGN = 'sign certificate signing request'
 AVAILABLE = 'signed certificate available'
 
-HERE = os.path.dirname(os.environ.get('UNIT_STATE_DB', ''))  # else in the charm's directory
+
+def here(name):
+    """Beside unitdata; else in the charm's directory."""
+    return os.path.join(os.path.dirname(os.environ.get('UNIT_STATE_DB', '')), name)
 
 
 def pem(label, text):
@@ -43,7 +47,7 @@ def interface():
 
 def told(name):
     try:
-        with open(os.path.join(HERE, name)) as file:
+        with open(here(name)) as file:
             return file.read()
     except FileNotFoundError:
         return ''
@@ -60,7 +64,10 @@ def ask(tls, text):
 
 
 def ask_anew(tls):
-    ask(tls, told('asks') or '{} {}'.format(hookenv.local_unit(), count('asked')))
+    text = told('asks') or '{} {}'.format(hookenv.local_unit(), count('asked'))
+    if told('keys') == 'new':
+        text += '.' + os.urandom(4).hex()
+    ask(tls, text)
 
 
 @when(CREATE)
@@ -121,6 +128,7 @@ def obey():
             hookenv.action_fail(str(error))
     elif action == 'finish':
         kv.unset('slow')
+        kv.unset('refuses')
         answer(tls, kv.get('desk', {}))
         kv.unset('desk')
 
@@ -128,7 +136,7 @@ def obey():
 def obey_file(name):
     script = told(name)
     if script:
-        os.remove(os.path.join(HERE, name))
+        os.remove(here(name))
         results = []
         exec(script, {'tls': interface(), 'results': results,
                       'pem': pem, 'hookenv': hookenv, 'unitdata': unitdata})
