@@ -285,7 +285,7 @@ def test_the_default_run_has_all_tests_but_those_with_an_environment_of_their_ow
     assert {each.strip() for each in tox['testenv']['named'].split('and')} == {
         'not ' + mark for mark in own}
     assert '{[testenv]named}' in tox['testenv']['commands']
-    assert '-m once ' in tox['testenv:once']['commands']
+    assert '-m "once and not slow"' in tox['testenv:once']['commands']
 
 
 def test_a_run_without_a_test_of_a_promise_proves_nothing(tmp_path):
