@@ -9,7 +9,7 @@ LAYER = TESTS / 'layers/later'
 
 
 def test_the_readme_shows_what_runs_here():
-    shown, = re.findall(r'^<!-- from tests/layers/later/.* -->\n```python\n(.*?)^```$',
+    shown, = re.findall(r'^<!-- from tests/layers/later/[^\n]* -->\n```python\n(.*?)^```$',
                         (ROOT / 'README.md').read_text(), re.DOTALL | re.MULTILINE)
     assert shown in (LAYER / 'reactive/later.py').read_text()
 
