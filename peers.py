@@ -65,6 +65,7 @@ TAKEN = {'taken': True}
 
 # Bytes of one request or answer, what peers send included, and of a refusal.
 MAX_BYTES, MAX_REASON = 64 * 1024, 1024
+PEM_LINE = r'[ \t]*[0-9A-Za-z+/=][0-9A-Za-z+/= \t]*\r?\n'
 BASE64 = '(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?\\Z'
 REQUEST_LABELS = ('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')
 CERTIFICATE_LABELS = ('CERTIFICATE',)
@@ -73,6 +74,8 @@ CERTIFICATE_LABELS = ('CERTIFICATE',)
 # a leader reads, so that a unit can outnumber whatever stands there.
 ANSWER_DIGITS, OWN_DIGITS, REQUEST_DIGITS = 15, 17, 18
 
+# The unit is in no relation yet; Juju may list one that it must not touch.
+EARLY = ('install', '-storage-attached')
 FULL_LOOK = ('update-status', 'leader-elected', 'upgrade-charm')
 # A refused unit is asked for another CSR in these only: no layer can loop.
 ASK_AGAIN = ('update-status', 'config-changed')
@@ -96,7 +99,7 @@ def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
     if not labels:
         return None if text.strip() else 'it is empty'
     begin = '-----BEGIN ({})-----'.format('|'.join(labels))
-    blocks = re.findall(r'(?:\A\ufeff|^)' + begin + r'[ \t]*\r?\n((?:[0-9A-Za-z+/=]+[ \t]*\r?\n)+)'
+    blocks = re.findall(r'(?:\A\ufeff|^)' + begin + r'[ \t]*\r?\n((?:' + PEM_LINE + r')+)'
                         r'-----END \1-----[ \t]*\r?$', text, re.MULTILINE)
     if not blocks or len(blocks) < len(re.findall(begin, text)):
         return 'it has no PEM block {}, or one that is cut off'.format(' or '.join(labels))
@@ -199,7 +202,7 @@ class TlsPeers(RelationBase):
                 if me['outcome']:
                     _log('request not published, it was refused: ' + me['outcome']['refused'])
                 return
-            if not me['relation']:  # of an older record, perhaps
+            if not me['relation'] and not hookenv.hook_name().endswith(EARLY):
                 self._find_relation(me)
             number = 1 + max(me['number'], answered_number(self._application_bag(me) or {}, unit),
                              number_in(self._bag(me, unit).get(CSR_NUMBER), OWN_DIGITS))
@@ -372,15 +375,14 @@ class TlsPeers(RelationBase):
             return
         first, me['context'] = me['context'] is None, context
         event, unit = self._told(me)
-        if event == 'created' or (first or hook in FULL_LOOK) and not _is_early():
+        if event == 'created' or (first or hook in FULL_LOOK) and not hook.endswith(EARLY):
             self._look_at_all(me, asks=first or event != 'created')
         elif me['waiting']:
             self._take(me)  # Juju need not tell a leader of its own write
-            me['waiting'] = dict(self._due(me))
-            if me['waiting']:
-                self._lead(me)
-        if event in ('changed', 'departed', 'broken'):
-            getattr(self, 'on_' + event)(me, unit)
+        me['waiting'] = dict(self._due(me))
+        if me['waiting']:
+            self._lead(me)
+        getattr(self, 'on_{}'.format(event), lambda *_: None)(me, unit)
         refused = 'refused' in (me['outcome'] or {}) and (hook in ASK_AGAIN or is_flag_set(CREATE))
         self._flag(CREATE, me['relation'] and (refused or not me['csr']))
         self._flag(SIGN, me['waiting'])
@@ -436,7 +438,7 @@ class TlsPeers(RelationBase):
 
     def _find_relation(self, me):
         """Settle on the newest relation id that Juju lists."""
-        ids = None if _is_early() else _read(hookenv.relation_ids, self.relation_name)
+        ids = _read(hookenv.relation_ids, self.relation_name)
         newest = self._newest([me['relation']] if ids is None else ids)
         me.update(relation=newest, waiting=me['waiting'] if newest == me['relation'] else {})
 
@@ -458,7 +460,7 @@ class TlsPeers(RelationBase):
             me.update(csr=None, outcome=None)  # restored: the layer knows which key it has
         elif number > me['number']:
             me.update(number=number, outcome=None)
-        if original or me['outcome'] != TAKEN and answered > me['number']:
+        if original or me['csr'] and me['outcome'] != TAKEN and answered > me['number']:
             me.update(csr=csr if original else me['csr'], number=answered + 1, outcome=None)
             missing = True
         if missing and me['csr']:
@@ -495,14 +497,14 @@ class TlsPeers(RelationBase):
         if answers is None:
             return set()
         if units is None:
-            me['waiting'] = {}
             units, expected = self._members(me)
+            me['waiting'] = {unit: each for unit, each in me['waiting'].items() if unit in units}
             gone = units_in(answers, hookenv.application_name()) - expected if expected else ()
             settings.update((key, None) for unit in gone for key in keys_of(unit))
         for unit in units:
             request_id, csr = self._request_of(me, unit)
-            me['waiting'].pop(unit, None)
-            if request_id and waits(unit, request_id, answers):
+            kept = me['waiting'].pop(unit, None) == request_id  # answered in this hook, perhaps
+            if request_id and (kept or waits(unit, request_id, answers)):
                 fault = fault_in(csr, REQUEST_LABELS)
                 if fault:
                     _log('request of {} is refused: {}'.format(unit, fault))
@@ -571,8 +573,9 @@ class TlsPeers(RelationBase):
             hookenv.flush('is_leader')
             self._lead(me)
             return False
-        if app and settings:  # charmhelpers goes on showing this dict; None is as good as deleted
-            (self._application_bag(me) or {}).update(settings)
+        answers = self._application_bag(me) if app and settings else None
+        if answers is not None:  # charmhelpers goes on showing this dict; None is like deleted
+            answers.update(settings)
         return bool(me['relation'])
 
     # The record and the flags.
@@ -617,11 +620,6 @@ class TlsPeers(RelationBase):
             set_flag(flag, {'relation': self.relation_name, 'conversations': []})
         elif is_flag_set(flag):
             clear_flag(flag)
-
-
-def _is_early():
-    """The unit is in no relation yet; Juju may list one that it must not touch."""
-    return hookenv.hook_name() == 'install' or hookenv.hook_name().endswith('-storage-attached')
 
 
 # Within a hook it may become false, never true again: a write fails then.

@@ -11,6 +11,8 @@ except (OSError, RuntimeError):
     # charmhelpers 1.2.1 refuses to be imported on Debian and macOS, and has no switch for it.
     osplatform.get_platform = lambda: 'ubuntu'
 
+pytest.register_assert_rewrite('world')
+
 # noqa: the lines above have made it importable.
 import summary  # noqa: E402
 from needs import missing  # noqa: E402

@@ -10,7 +10,7 @@ from world import World, certificate, logged, pem, request
 TEXT = st.text(st.characters(blacklist_categories=['Cs']))
 LONG = st.builds(lambda text, times: (text * times)[:1 << 20], TEXT.filter(bool),
                  st.sampled_from([1 << 10, 1 << 16, 1 << 20]))
-ID = st.from_regex(r'[0-9a-zA-Z-]{0,70}-[0-9]{0,40}', fullmatch=True)
+ID = st.from_regex(r'[0-9]{0,20}-[0-9a-f]{60,66}|reissue-[0-9a-f]*|[0-9]{0,40}', fullmatch=True)
 LABEL = st.sampled_from(['CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST', 'CERTIFICATE',
                          'PRIVATE KEY', 'X']) | TEXT
 BLOCK = st.builds(pem, LABEL, TEXT)
@@ -19,7 +19,7 @@ PIECES = st.lists(BLOCK | TEXT | st.sampled_from(['-----BEGIN CERTIFICATE-----',
                   max_size=4).map(''.join)
 VALUE = TEXT | LONG | ID | BLOCK | PIECES | st.builds(request, TEXT) | st.builds(certificate, TEXT)
 BAG = st.dictionaries(
-    TEXT | st.sampled_from(['csr', 'csr_id', 'tls/0_csr_id', 'tls/1_csr_id', 'tls/9_csr_id',
+    TEXT | st.sampled_from(['csr', 'csr_number', 'tls/0_csr_id', 'tls/1_csr_id', 'tls/9_csr_id',
                             'tls/0_signed_certificate', 'tls/1_signed_certificate',
                             'tls/0_refusal', 'tls/1_refusal']),
     VALUE, min_size=1, max_size=6)

@@ -50,11 +50,11 @@ class Recorded(Juju):
     """Forked hooks, but `juju exec` runs the shell, with the tools on its PATH."""
 
     def execute(self, run, context, file, answers):
-        path, self.real = self.path, run.hook.kind == 'exec'
-        if self.real:
+        path, self.forked = self.path, run.hook.kind != 'exec'
+        if not self.forked:
             self.path = os.pathsep.join([str(self.scratch / 'tools'), path])
         super().execute(run, context, file, answers)
-        self.path, self.real = path, False
+        self.path, self.forked = path, True
 
     def charm_directory(self, unit):
         return self.model.unit(unit).charm

@@ -3,7 +3,7 @@ from itertools import permutations
 
 import pytest
 
-from world import AVAILABLE, TESTS, assemble
+from world import AVAILABLE, CREATE, METADATA, SIGN, TESTS, assemble, certificate, request
 
 UNITS = ['tls/0', 'tls/1', 'tls/2']
 
@@ -11,6 +11,12 @@ UNITS = ['tls/0', 'tls/1', 'tls/2']
 @pytest.fixture(scope='session')
 def original(tmp_path_factory):
     return assemble(tmp_path_factory.mktemp('original'), peers=TESTS / 'original.py')
+
+
+@pytest.fixture(scope='session')
+def renamed(tmp_path_factory):
+    peers = {'certs': METADATA['peers']['certificates']}
+    return assemble(tmp_path_factory.mktemp('renamed'), metadata=dict(METADATA, peers=peers))
 
 
 @pytest.mark.parametrize('forced', [False, True])
@@ -59,3 +65,45 @@ def test_p11_a_unit_of_the_original_that_asks_after_the_leader_is_upgraded(world
         it.juju.refresh(unit, charm)
         it.juju.settle()
     assert it.unserved() == []
+
+
+def test_p11_back_to_the_original_and_forward_again(world, original, charm):
+    it = world(3)
+    for unit in UNITS:
+        it.juju.refresh(unit, original)
+        it.juju.settle()
+    it.juju.write('tls/1', csr=request('of the original'))  # which leaves the number as it is
+    it.juju.settle()
+    assert it.juju.bag('tls/0')['tls/1_signed_certificate'] == certificate(
+        'of the original by tls/0 #1')
+    for unit in UNITS:
+        it.juju.refresh(unit, charm)
+        it.juju.settle()
+    it.heal()
+    assert it.unserved() == []
+    assert it.announced('tls/1')[-1] == 'tls/1 2 by tls/0 #1'
+    assert all(run.exit_code == 0 for run in it.juju.runs)
+
+
+@pytest.mark.parametrize('order', [UNITS, UNITS[::-1]])
+def test_p11_an_endpoint_that_a_refresh_renames_under_flags_that_are_set(world, renamed, order):
+    it = world()
+    for _ in UNITS:
+        it.tell(it.juju.add_unit(), 'busy', CREATE + SIGN + AVAILABLE)
+    it.juju.elect('tls/0')
+    it.juju.settle()
+    it.ask('tls/1', 'mine')
+    it.juju.settle()
+    it.csr_map('tls/0')
+    it.answer_with('tls/0', 'tls/1', 'mine by hand')
+    it.ask('tls/2', 'waits')
+    it.juju.settle()
+    assert [it.flags(unit) for unit in UNITS] == [{CREATE, SIGN}, {AVAILABLE}, set()]
+    for unit in order:
+        it.tell(unit, 'busy', '')
+        it.juju.refresh(unit, renamed)
+        it.juju.settle()
+    it.expect_healed()                 # no hook failed: each handler was given its object
+    assert it.announced('tls/1')[0] == 'mine by hand'
+    assert it.announced('tls/2') == ['waits by tls/0 #1']
+    assert list(it.juju.model.relations) == ['certs:1']

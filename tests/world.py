@@ -28,6 +28,11 @@ def pem(label, text):
         label, base64.b64encode(text.encode()).decode())
 
 
+def text_in(block):
+    """The text that `pem` put a block around."""
+    return base64.b64decode(block.split('-----')[2]).decode()
+
+
 def id_of(number, csr):
     """The id of a request, as the wire has it."""
     return '{}-{}'.format(number, hashlib.sha256(csr.encode()).hexdigest())
@@ -109,6 +114,73 @@ class World:
         """set_cert with a PEM block around the text."""
         self.do(leader, 'tls.set_cert({!r}, {!r})'.format(unit, certificate(text)), **how)
 
+    def answer_csr(self, leader, unit, csr, text, **how):
+        """set_cert with the CSR that the certificate is for."""
+        self.do(leader, 'tls.set_cert({!r}, {!r}, csr={!r})'.format(
+            unit, certificate(text), request(csr)), **how)
+
+    def ask_and_show(self):
+        """tls/1 asks `first`, and get_csr_map hands that out on the leader tls/0."""
+        self.tell('tls/0', 'busy', SIGN)
+        self.ask('tls/1', 'first')
+        self.juju.settle()
+        assert self.csr_map('tls/0') == {'tls/1': request('first')}
+
+    def serve(self):
+        """Have the layer of the leader tls/0 answer again, and settle."""
+        self.tell('tls/0', 'busy', '')
+        self.juju.update_status('tls/0')
+        self.juju.settle()
+        assert self.unserved() == []
+
+    def heal(self, times=2):
+        """What P15 allows: two update-status of every unit; other hooks would swallow them."""
+        self.juju.settle()
+        for _ in range(times):
+            for unit in self.juju.units():
+                self.juju.update_status(unit)
+                assert self.juju.next_hook(unit).kind == 'update-status'
+                self.juju.settle()
+
+    def expect_healed(self):
+        """P15: after two update-status all are served, with what they asked for, and at rest."""
+        self.heal()
+        assert self.unserved() == []
+        for unit in self.juju.units():
+            asked, got = text_in(self.juju.bag(unit)['csr']), text_in(self.certificate(unit))
+            assert self.announced(unit)[-1] == got and got.startswith(asked + ' by ')
+        before = [self.remembered(unit) for unit in self.juju.units()]
+        number = len(self.juju.runs)
+        self.heal(1)
+        assert all(run.changes == {} for run in self.juju.runs[number:])
+        assert [self.remembered(unit) for unit in self.juju.units()] == before
+        assert all(self.flags(unit) == set() for unit in self.juju.units())
+        assert all(run.exit_code == 0 for run in self.juju.runs)
+
+    def write(self, unit, **settings):
+        """Put that into the unit's own bag, as a peer gone bad would."""
+        self.do(unit, 'hookenv.relation_set("certificates:0", {!r})'.format(settings))
+
+    def write_app(self, leader, **settings):
+        """Put that into the application bag."""
+        self.do(leader, 'hookenv.relation_set("certificates:0", {!r}, app=True)'.format(settings))
+
+    def refuse(self, unit='tls/1', **how):
+        self.do('tls/0', 'tls.refuse_csr({!r}, "too weak")'.format(unit), **how)
+
+    def reissue(self, *units, **how):
+        self.do('tls/0', 'tls.reissue({})'.format(', '.join(map(repr, units))), **how)
+
+    def refusal_seen_by(self, unit):
+        return self.do(unit, 'results.append(tls.get_refusal())')[0]
+
+    def remembered(self, unit):
+        """Its unitdata, but for the context of the last hook."""
+        kv = self.juju.kv(unit)
+        if 'interface.tls' in kv:
+            kv['interface.tls'] = dict(kv['interface.tls'], context=None)
+        return kv
+
     def csr_map(self, unit, **how):
         """What get_csr_map() gives on that unit."""
         return self.do(unit, 'results.append(tls.get_csr_map())', **how)[0]
@@ -153,6 +225,15 @@ class World:
     def signed_by(self, unit):
         return sum(count for key, count in self.juju.kv(unit).items()
                    if key.startswith('signed '))
+
+
+def at(run, tool, *arguments):
+    """The number of the first call of that tool (with these arguments), as faults want it."""
+    wanted = [tool, *arguments]
+    numbers = [number for number, argv in enumerate(calls(run), 1)
+               if set(wanted) <= set(argv) and argv[0] == tool]
+    assert numbers, '{} is not among {}'.format(wanted, calls(run))
+    return numbers[0]
 
 
 def calls(run):

@@ -25,9 +25,8 @@ if not hasattr(platform, 'linux_distribution'):
 PRELOADED = ('charms.reactive', 'ops', 'yaml', 'sqlite3', 'tempfile', 'uuid')
 
 
-def answer_hook_tools():
-    """Route hook tools called through `subprocess` to the agent; other commands run as ever."""
-    client = runpy.run_path(os.path.join(os.path.dirname(__file__), 'hook-tool'))
+def answer_hook_tools(ask, write):
+    """Route hook tools called through `subprocess` to `ask`; other commands run as ever."""
     real_run, real_call = subprocess.run, subprocess.call
 
     def is_tool(argv):
@@ -39,7 +38,7 @@ def answer_hook_tools():
             return real_run(argv, *args, input=input, capture_output=capture_output, check=check,
                             **options)
         argv = [os.path.basename(argv[0]), *argv[1:]]
-        answer = client['ask'](argv, input or '')
+        answer = ask(argv, input or '')
         if answer is None:
             raise FileNotFoundError(2, 'No such file or directory', argv[0])
         code, stdout, stderr = answer
@@ -50,7 +49,7 @@ def answer_hook_tools():
                     or options.get('encoding')
                 captured[name] = text if as_text else text.encode()
             elif options.get(name) != subprocess.DEVNULL:
-                os.write(fd, text.encode())
+                write(fd, text)
         if check and code:
             raise subprocess.CalledProcessError(code, argv, **{
                 'output': captured.get('stdout'), 'stderr': captured.get('stderr')})
@@ -77,7 +76,8 @@ def run_hook(request):
     sys.dont_write_bytecode = False  # the caller's choice, not the hook's
     os.chdir(request['directory'])
     sys.argv = [request['file']]
-    answer_hook_tools()
+    client = runpy.run_path(os.path.join(os.path.dirname(__file__), 'hook-tool'))
+    answer_hook_tools(client['ask'], lambda fd, text: os.write(fd, text.encode()))
     try:
         runpy.run_path(request['file'], run_name='__main__')
         return 0

@@ -363,6 +363,8 @@ class Juju:
         if hook.kind == 'upgrade-charm':
             self.deploy(unit)
         self.model.begin(unit, hook)
+        # Either way its context was made, and so what was cached of the remote unit is gone.
+        agent.cache.pop((hook.relation, hook.remote_unit), None)
         self.model.commit(unit, hook)
         self.model.end(unit)
         return hook

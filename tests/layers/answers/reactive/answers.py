@@ -4,7 +4,9 @@ What it takes for a CSR and a certificate are PEM blocks around plain text: the 
 not look into them. A test steers a unit by files beside the unit's state database:
 
 * `asks`, the text of this unit's CSR (by default the unit's name and how often it asked);
+* `keys`, `new`: no such text comes twice, whatever unitdata are restored to;
 * `busy`, names of flags that the layer does not answer now;
+* `refuses`, names of units whose requests it always refuses;
 * `script.py`, run once with `tls`, the interface object; what it puts into `results` is kept;
 * `early.py`, the same, but before the interface or any handler has run.
 
@@ -22,7 +24,10 @@ CREATE = 'create certificate signing request'
 SIGN = 'sign certificate signing request'
 AVAILABLE = 'signed certificate available'
 
-HERE = os.path.dirname(os.environ.get('UNIT_STATE_DB', ''))  # else in the charm's directory
+
+def here(name):
+    """Beside unitdata; else in the charm's directory."""
+    return os.path.join(os.path.dirname(os.environ.get('UNIT_STATE_DB', '')), name)
 
 
 def pem(label, text):
@@ -34,9 +39,15 @@ def text_in(block):
     return base64.b64decode(block.split('-----')[2]).decode()
 
 
+def interface():
+    """The object, whatever the endpoint is called; None if the charm has none."""
+    for endpoint in hookenv.role_and_interface_to_relations('peers', 'tls'):
+        return endpoint_from_name(endpoint)
+
+
 def told(name):
     try:
-        with open(os.path.join(HERE, name)) as file:
+        with open(here(name)) as file:
             return file.read()
     except FileNotFoundError:
         return ''
@@ -53,7 +64,10 @@ def ask(tls, text):
 
 
 def ask_anew(tls):
-    ask(tls, told('asks') or '{} {}'.format(hookenv.local_unit(), count('asked')))
+    text = told('asks') or '{} {}'.format(hookenv.local_unit(), count('asked'))
+    if told('keys') == 'new':
+        text += '.' + os.urandom(4).hex()
+    ask(tls, text)
 
 
 @when(CREATE)
@@ -67,6 +81,9 @@ def sign(tls):
     # While some requests are on the desk, what else waits can wait.
     if SIGN not in told('busy') and not unitdata.kv().get('desk'):
         requests = {unit: text_in(csr) for unit, csr in tls.get_csr_map().items()}
+        for unit in set(requests).intersection(told('refuses').split()):
+            requests.pop(unit)
+            tls.refuse_csr(unit, 'no')
         if unitdata.kv().get('refuses'):
             unitdata.kv().unset('refuses')
             for unit in requests:
@@ -94,7 +111,7 @@ def install(tls):
 @when_not('never set: once in every hook and action')
 def obey():
     obey_file('script.py')
-    tls, kv = endpoint_from_name('certificates'), unitdata.kv()
+    tls, kv = interface(), unitdata.kv()
     action = hookenv.action_name()
     if action == 'renew':
         ask_anew(tls)
@@ -111,6 +128,7 @@ def obey():
             hookenv.action_fail(str(error))
     elif action == 'finish':
         kv.unset('slow')
+        kv.unset('refuses')
         answer(tls, kv.get('desk', {}))
         kv.unset('desk')
 
@@ -118,9 +136,9 @@ def obey():
 def obey_file(name):
     script = told(name)
     if script:
-        os.remove(os.path.join(HERE, name))
+        os.remove(here(name))
         results = []
-        exec(script, {'tls': endpoint_from_name('certificates'), 'results': results,
+        exec(script, {'tls': interface(), 'results': results,
                       'pem': pem, 'hookenv': hookenv, 'unitdata': unitdata})
         unitdata.kv().set('results', results)
 

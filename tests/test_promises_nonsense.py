@@ -1,0 +1,132 @@
+"""P3 and P12: what peers write, and what layers pass."""
+import pytest
+
+from world import certificate, id_of, logged, request
+
+
+# P3 authority: only the leader's answers count; what a peer writes into its own bag harms
+# nobody but itself.
+
+def test_p3_a_forged_answer_is_not_believed(world):
+    it = world(3)
+    it.ask('tls/1', 'renewal')
+    mine = it.request_id('tls/1')
+    it.write('tls/2', **{'tls/1_signed_certificate': certificate('forged'),
+                         'tls/1_csr_id': mine})
+    it.juju.settle(['tls/1'])
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['renewal by tls/0 #1']
+    assert it.unserved() == []
+
+
+@pytest.mark.parametrize('csr, number', [
+    ('junk', '7'),
+    ('\x00\x01\x02\u2028', '7'),
+    (request('x' * (1 << 20)), '7'),
+    (certificate('no request'), '7'),
+    (request('sound') + 'BEGIN PRIVATE KEY-----', '7'),
+    (None, '7'),
+    (request('sound'), 'no number'),
+    (request('sound'), '0'),
+    (request('sound'), '07'),
+    (request('sound'), '7\n'),
+    (request('sound'), '²'),
+    (request('sound'), '-7'),
+    (request('sound'), '1' * 19),      # one digit more than is read
+    (request('sound'), 'ä' * (1 << 16)),
+])
+def test_p3_a_malformed_request_is_refused_and_the_others_are_served(world, csr, number):
+    it = world(3)
+    answered = it.answer_id('tls/1')
+    well_formed = csr and number == '7'
+    it.write('tls/1', csr=csr, csr_number=number)
+    it.ask('tls/2', 'good')
+    before = len(it.juju.runs)
+    it.juju.settle()
+    assert it.answer_id('tls/1') == (id_of(7, csr) if well_formed else answered)
+    assert str(it.refusal('tls/1')).startswith('it ') == bool(well_formed)
+    assert it.is_served('tls/2') and it.is_served('tls/0')
+    assert it.flags('tls/0') == set()
+    runs = it.juju.runs[before:]
+    line = 'refused: it' if well_formed else 'left out: csr_number or csr is malformed'
+    assert any('request of tls/1 is ' + line in logged(run) for run in runs)
+    assert all(len(logged(run)) < 10000 and (csr or 'None') not in logged(run) for run in runs)
+
+
+@pytest.mark.parametrize('key', ['csr', 'csr_number'])
+def test_p3_a_request_that_has_become_malformed_is_not_handed_out(world, key):
+    it = world(2)
+    it.ask_and_show()
+    it.write('tls/1', **{key: 'junk'})
+    it.juju.restart_agent('tls/0')     # which forgets what it has cached
+    assert it.csr_map('tls/0') == {}
+
+
+@pytest.mark.parametrize('digits', [15, 16, 17, 18, 30])
+def test_p3_a_huge_number_harms_only_its_own_unit(world, digits):
+    it = world(2)
+    it.write('tls/1', csr_number='9' * digits)
+    it.juju.settle()
+    it.ask('tls/0', 'renewal')
+    it.juju.settle()
+    assert it.is_served('tls/0')
+    it.heal()                          # itself only until then
+    assert it.unserved() == []
+    it.ask('tls/1', 'next')
+    it.juju.settle()
+    assert it.announced('tls/1')[-1] == 'next by tls/0 #1'
+
+
+def test_p3_what_is_no_certificate_is_not_taken(world):
+    it = world(2)
+    it.ask_and_show()
+    it.write_app('tls/0', **{'tls/1_signed_certificate': 'junk',
+                             'tls/1_csr_id': it.request_id('tls/1')})
+    run = it.juju.run('tls/1')
+    assert run.hook.name == 'certificates-relation-changed' and run.hook.remote_unit == ''
+    assert 'certificate not taken: it has no PEM block' in logged(run)
+    assert it.certificate('tls/1') == certificate('tls/1 1 by tls/0 #1')
+    assert it.announced('tls/1') == ['tls/1 1 by tls/0 #1']
+
+
+# P12 refusal of nonsense: bad arguments raise and publish nothing.
+
+@pytest.mark.parametrize('argument, error', [
+    ('None', 'TypeError: CSR for tls/1: expected str, not NoneType'),
+    ('b"x"', 'TypeError: CSR for tls/1: expected str, not bytes'),
+    ('""', 'ValueError: CSR for tls/1: it has no PEM block'),
+    ('"junk"', 'ValueError: CSR for tls/1: it has no PEM block'),
+    ('pem("CERTIFICATE", "x")', 'ValueError: CSR for tls/1: it has no PEM block'),
+    ('pem("CERTIFICATE REQUEST", "x" * 65536)', 'ValueError: CSR for tls/1: it has 87'),
+])
+def test_p12_a_bad_request_raises_and_publishes_nothing(world, argument, error):
+    it = world(2)
+    before = it.juju.bag('tls/1'), it.remembered('tls/1')
+    it.do('tls/1', 'tls.set_csr({})'.format(argument))
+    assert error in it.last.stderr
+    assert it.last.exit_code == 1 and it.last.changes == {}
+    assert (it.juju.bag('tls/1'), it.remembered('tls/1')) == before
+    assert it.unserved() == []
+
+
+@pytest.mark.parametrize('unit, argument, error', [
+    ('None', 'pem("CERTIFICATE", "x")', 'TypeError: unit name: expected str, not NoneType'),
+    ('"tls/9"', 'pem("CERTIFICATE", "x")', "ValueError: certificate for 'tls/9': get_csr_map()"),
+    ('"tls/1"', 'None', 'TypeError: certificate for tls/1: expected str, not NoneType'),
+    ('"tls/1"', '"junk"', 'ValueError: certificate for tls/1: it has no PEM block'),
+    ('"tls/1"', 'pem("CERTIFICATE REQUEST", "x")', 'ValueError: certificate for tls/1: it has no'),
+])
+def test_p12_a_bad_answer_raises_and_publishes_nothing(world, unit, argument, error):
+    it = world(2)
+    it.ask_and_show()
+    it.do('tls/0', 'tls.set_cert({}, {})'.format(unit, argument))
+    assert error in it.last.stderr
+    assert it.last.exit_code == 1 and it.last.changes == {}
+    it.serve()
+
+
+def test_p12_a_unit_that_never_saw_the_request_cannot_answer_it(world):
+    it = world(2)
+    it.answer_with('tls/1', 'tls/0', 'forged')
+    assert 'get_csr_map() never handed out a request' in it.last.stderr
+    assert it.last.exit_code == 1

@@ -1,0 +1,260 @@
+"""P1, P2 and P7: who asks is served, with the answer to its own request."""
+from itertools import permutations
+
+import pytest
+
+from world import METADATA, SIGN, assemble, calls, certificate, logged, request
+
+
+def run_until(juju, unit, name):
+    """Run the unit's hooks up to and including the one of that name."""
+    while True:
+        run = juju.run(unit)
+        if run.hook.name == name:
+            return run
+
+
+# P1 served: every unit whose charm answers the flags ends with the certificate for its own
+# current request: the leader too, and a lone unit before its start hook is over.
+
+@pytest.mark.parametrize('knobs', [
+    {}, {'leader_notified': False}, {'stale_caches': False}, {'network_keys': False},
+    {'version': '2.9.50'}, {'version': '4.0.1', 'content_versions': True}])
+def test_p1_three_units_ask_once_and_are_signed_once(world, knobs):
+    it = world(3, **knobs)
+    assert it.unserved() == []
+    assert it.signed() == 3
+    assert sorted(it.announced('tls/0') + it.announced('tls/1') + it.announced('tls/2')) == [
+        'tls/0 1 by tls/0 #1', 'tls/1 1 by tls/0 #1', 'tls/2 1 by tls/0 #1']
+
+
+@pytest.mark.parametrize('notified', [True, False])
+def test_p1_a_lone_unit_is_served_before_its_start_hook_is_over(world, notified):
+    it = world(leader_notified=notified)
+    unit = it.juju.add_unit()
+    it.juju.elect(unit)
+    run_until(it.juju, unit, 'start')
+    assert it.is_served(unit)
+    assert it.announced(unit) == ['tls/0 1 by tls/0 #1']
+
+
+def test_p1_relation_created_can_be_missed(world):
+    it = world()
+    unit = it.juju.add_unit()
+    it.juju.elect(unit)
+    it.juju.run(unit)                  # install: the scope is entered
+    it.juju.restart_agent(unit)        # which takes created for done
+    run_until(it.juju, unit, 'start')
+    assert 'certificates-relation-created' not in [run.hook.name for run in it.juju.runs]
+    assert it.is_served(unit)
+
+
+def test_p1_units_wait_for_a_leader_that_comes_late(world):
+    it = world()
+    units = [it.juju.add_unit() for _ in range(3)]
+    it.juju.settle()
+    assert it.unserved() == units
+    it.juju.elect('tls/1')
+    it.juju.settle()
+    assert it.unserved() == []
+
+
+def test_p1_a_request_made_in_install_is_published_when_the_relation_exists(world):
+    it = world()
+    unit = it.juju.add_unit()
+    it.juju.elect(unit)
+    it.ask(unit, 'early', hook=True)
+    assert it.last.hook.name == 'install' and calls(it.last) == []
+    assert it.flags(unit) == set()
+    it.juju.settle()
+    assert it.announced(unit) == ['early by tls/0 #1']
+
+
+def test_p1_with_two_relation_ids_the_newest_counts(world):
+    it = world(2)
+    first = it.request_id('tls/1')
+    it.juju.add_relation_id('certificates')
+    it.juju.settle()
+    assert it.unserved() == []         # bags are those of the newest relation
+    assert it.request_id('tls/1') == first  # the same request is published there
+    assert len(it.announced('tls/1')) == 2
+
+
+def test_p1_a_charm_without_an_endpoint_of_it_runs(world, tmp_path):
+    metadata = dict(METADATA, peers={'cluster': {'interface': 'other'}})
+    it = world(charm=assemble(tmp_path / 'none', metadata=metadata))
+    it.juju.elect(it.juju.add_unit())
+    assert all(run.exit_code == 0 and calls(run) == [] for run in it.juju.settle())
+
+
+def test_p1_a_second_endpoint_is_refused(world, tmp_path):
+    peers = dict(METADATA['peers'], spare={'interface': 'tls'})
+    it = world(charm=assemble(tmp_path / 'two', metadata=dict(METADATA, peers=peers)))
+    run = it.juju.run(it.juju.add_unit())
+    assert run.exit_code == 1
+    assert 'one endpoint of it, not certificates and spare' in run.stderr
+
+
+# P2 matched: no unit stores or announces a certificate that answers another request than its
+# current one, however long signing takes.
+
+def test_p2_signing_may_take_many_hooks(world):
+    it = world(2)
+    it.ask_and_show()
+    for _ in range(3):
+        it.juju.update_status('tls/0')
+        it.juju.settle()
+    it.answer_with('tls/0', 'tls/1', 'by hand')
+    it.juju.settle()
+    assert it.announced('tls/1') == ['tls/1 1 by tls/0 #1', 'by hand']
+
+
+def test_p2_nothing_is_published_for_a_unit_that_asked_anew(world):
+    it = world(2)
+    it.ask_and_show()
+    for number in range(9):            # up to 11, which is less than 2 as text
+        it.ask('tls/1', str(number))
+    it.ask('tls/1', 'second')
+    it.juju.settle()
+    it.answer_with('tls/0', 'tls/1', 'too late')
+    assert it.last.changes == {}
+    assert 'certificate for tls/1 not published: the unit has asked anew' in logged(it.last)
+    assert SIGN in it.flags('tls/0')
+    it.serve()
+    assert it.announced('tls/1')[1:] == ['second by tls/0 #1']
+
+
+def test_p2_an_answer_to_a_request_that_only_a_cache_still_shows_is_not_taken(world):
+    it = world(2)
+    it.ask_and_show()
+    it.ask('tls/1', 'second')          # tls/0 has not run the changed for it
+    it.answer_with('tls/0', 'tls/1', 'stale')
+    assert it.answer('tls/1') == certificate('stale')
+    it.juju.settle(['tls/1'])
+    assert it.announced('tls/1') == ['tls/1 1 by tls/0 #1']
+    assert it.certificate('tls/1') == certificate('tls/1 1 by tls/0 #1')
+    it.serve()
+    assert it.announced('tls/1')[1:] == ['second by tls/0 #1']
+
+
+def test_p2_an_answer_never_lowers_the_number(world):
+    it = world(3)
+    it.ask_and_show()
+    it.ask('tls/1', 'second')          # seen by tls/2, which leads for a while, not by tls/0
+    it.juju.depose()
+    it.juju.elect('tls/2')
+    it.juju.settle(['tls/2', 'tls/1'])
+    assert it.is_served('tls/1')
+    it.juju.depose()
+    it.juju.elect('tls/0')
+    it.answer_with('tls/0', 'tls/1', 'stale')
+    assert it.last.changes == {}
+    assert 'another answer stands there than when' in logged(it.last)
+    assert it.csr_map('tls/0') == {}   # though the request that its cache shows has no answer
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['second by tls/2 #1']
+
+
+def test_p2_with_csr_signing_may_take_long_and_the_map_be_read_meanwhile(world):
+    it = world(2)
+    it.ask_and_show()
+    for _ in range(3):
+        it.juju.update_status('tls/0')
+        it.juju.settle()
+    assert it.csr_map('tls/0') == {'tls/1': request('first')}
+    it.answer_csr('tls/0', 'tls/1', 'first', 'from elsewhere')
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['from elsewhere']
+
+
+def test_p2_with_csr_nothing_is_published_for_a_unit_that_asked_anew(world):
+    it = world(2)
+    it.ask_and_show()
+    it.ask('tls/1', 'second')
+    it.juju.settle()
+    assert it.csr_map('tls/0') == {'tls/1': request('second')}
+    it.answer_csr('tls/0', 'tls/1', 'first', 'too late')
+    assert it.last.changes == {}
+    assert 'certificate for tls/1 not published: the unit has asked anew' in logged(it.last)
+    it.answer_csr('tls/0', 'tls/1', 'second', 'in time')
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['in time']
+
+
+ORDERS = [order for order in permutations(['ask', 'changed', 'map', 'set_cert'])
+          if order.index('ask') < order.index('changed')]
+
+
+@pytest.mark.parametrize('order', [ORDERS[::2], ORDERS[1::2]])
+def test_p2_with_csr_in_any_order_of_requests_looks_and_answers(world, order, tmp_path):
+    """Whatever happens between, the certificate for `first` is never beside `second`."""
+    start = world(2)
+    start.ask_and_show()
+    for number, steps in enumerate(order):
+        it = start.copy(tmp_path / str(number))
+        with it.juju:
+            for step in steps:
+                if step == 'ask':
+                    it.ask('tls/1', 'second')
+                elif step == 'changed':
+                    it.juju.run('tls/0')
+                elif step == 'map':
+                    it.csr_map('tls/0')
+                else:
+                    it.answer_csr('tls/0', 'tls/1', 'first', 'for first')
+                    it.juju.settle(['tls/1'])
+                    # What its cache shows is answered, and beside the id of that.
+                    assert bool(it.last.changes) == (steps.index(step) < steps.index('changed'))
+            assert it.certificate('tls/1') == (
+                certificate('tls/1 1 by tls/0 #1')
+                if steps.index('ask') < steps.index('set_cert') else certificate('for first'))
+            it.serve()
+            assert it.announced('tls/1')[-1] == 'second by tls/0 #1'
+
+
+def test_p2_a_refusal_with_csr_does_not_make_an_old_order_the_order_for_it(world):
+    it = world(2)
+    it.ask_and_show()
+    it.ask('tls/1', 'second')
+    it.juju.settle()
+    it.do('tls/0', 'tls.refuse_csr("tls/1", "no", csr={!r})'.format(request('second')))
+    assert it.refusal('tls/1') == 'no'
+    it.answer_with('tls/0', 'tls/1', 'for first')
+    assert it.last.changes == {}
+    assert 'certificate for tls/1 not published: the unit has asked anew' in logged(it.last)
+
+
+def test_p2_with_csr_no_request_need_have_been_handed_out(world):
+    it = world(2)
+    it.tell('tls/0', 'busy', SIGN)
+    it.ask('tls/1', 'first')
+    it.juju.settle()
+    view, = it.do('tls/0', 'results.append(tls.get_requests())')
+    assert view['tls/1']['csr'] == request('first')
+    it.answer_csr('tls/0', 'tls/1', 'first', 'from the view', fail_commit=True)
+    it.juju.settle()
+    assert len(it.announced('tls/1')) == 1
+    it.answer_csr('tls/0', 'tls/1', 'first', 'from the view')  # the same call
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['from the view']
+    it.answer_csr('tls/0', 'tls/1', 'first', 'better')         # it answered that
+    it.juju.settle()
+    assert it.announced('tls/1')[2:] == ['better']
+
+
+# P7 renewal: the certificate in use stays in unitdata until its successor is there; the swap is
+# one step.
+
+@pytest.mark.parametrize('text, number', [('tls/1 1', 2), ('other', 1)])
+def test_p7_the_certificate_in_use_stays_until_its_successor_is_there(world, text, number):
+    it = world(2)
+    it.tell('tls/0', 'busy', SIGN)
+    old = it.certificate('tls/1')
+    it.ask('tls/1', text)              # `tls/1 1` is the very request that was answered
+    it.juju.settle()
+    assert it.do('tls/1', 'results.append(tls.get_signed_cert())') == [old]
+    assert it.juju.kv('tls/1')['tls.server.certificate'] == old
+    it.serve()
+    new = it.certificate('tls/1')
+    assert new == certificate(text + ' by tls/0 #{}'.format(number))
+    assert it.juju.kv('tls/1')['tls.server.certificate'] == new
