@@ -26,7 +26,7 @@ BAG = st.dictionaries(
 ARGUMENT = st.none() | st.booleans() | st.integers() | st.binary() | st.lists(TEXT) \
     | st.text() | VALUE
 
-FEW = settings(max_examples=40, deadline=None, database=None, derandomize=True,
+FEW = settings(max_examples=12, deadline=None, database=None, derandomize=True,
                suppress_health_check=list(HealthCheck))
 
 

@@ -122,7 +122,7 @@ def hooks_of(juju, unit):
     return names
 
 
-@pytest.mark.parametrize('led', [True, False])
+@pytest.mark.parametrize('led', [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_no_hook_fails_from_install_to_remove(built, tmp_path, led):
     """On the leader; and where nobody leads: no CA, no certificate."""
     with Juju(built, tmp_path / 'units', real=True, version='4.1') as juju:

@@ -124,7 +124,8 @@ def order(units, leader, position):
 
 
 @pytest.mark.parametrize('four, position', [
-    ('3.6.8', 0), ('3.6.8', 2), ('4.1.0', 1), ('4.1.0', 3)], indirect=['four'])
+    ('4.1.0', 1)] + [pytest.param(*each, marks=pytest.mark.slow) for each in [
+        ('3.6.8', 0), ('3.6.8', 2), ('4.1.0', 3)]], indirect=['four'])
 def test_unit_by_unit_to_ops_and_back(charms, four, tmp_path, position):
     reactive, ops = charms
     with four.copy(tmp_path / 'units') as juju:
@@ -138,6 +139,7 @@ def test_unit_by_unit_to_ops_and_back(charms, four, tmp_path, position):
         back.check(reactive)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('four', ['4.1.0'], indirect=True)
 def test_as_processes_and_every_pair_shakes_hands_on_the_way(charms, four, tmp_path):
     with four.copy(tmp_path / 'units') as juju:

@@ -266,7 +266,7 @@ def test_p5_a_cache_that_is_cleared_before_a_request_is_remembered(world):
     assert it.announced('tls/1')[1:] == ['mine by tls/0 #1']
 
 
-@pytest.mark.once
+@pytest.mark.slow
 def test_p5_handlers_in_bash_lose_nothing_when_no_commit_succeeds_at_first(tmp_path):
     it = World(assemble(tmp_path / 'charm', layer=TESTS / 'layers/bash'), tmp_path / 'model',
                real=True)
