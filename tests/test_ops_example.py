@@ -33,7 +33,7 @@ class Unit:
             TlsExample, meta=read('example/metadata.yaml'), config=read('example/config.yaml'),
             actions=read('ops-example/actions.yaml'), app_name='tls-example', unit_id=1)
         self.leads = False
-        self.own, self.app, self.peers = {'ingress-address': '10.0.0.1'}, {}, {}
+        self.own, self.app, self.peers = {'ingress-address': '10.0.0.1'}, {}, {0: {}}
         self.secrets = []
 
     def run(self, event='update_status', **about):
@@ -42,6 +42,8 @@ class Unit:
             peers_data=self.peers)
         event = getattr(self.context.on, event)
         arguments = [relation] if event.__name__.startswith('relation') else []
+        if event.__name__ == 'relation_changed':
+            about.setdefault('remote_unit', 0)
         out = self.context.run(event(*arguments, **about), testing.State(
             relations=[relation], leader=self.leads, secrets=self.secrets))
         relation = out.get_relation(relation.id)
