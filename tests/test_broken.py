@@ -11,7 +11,7 @@ from protocol import Broken
 from search import Search
 from world import TESTS, assemble
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.slow
 named = pytest.mark.parametrize('variant', VARIANTS, ids=lambda each: each.name)
 
 

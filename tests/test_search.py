@@ -1,4 +1,4 @@
-"""P1 to P10 in every order of hooks, for small worlds: search.py goes there, protocol.py judges.
+"""The promises in every order of hooks, in small worlds: search.py goes there, protocol.py judges.
 
 A world starts with units that have run nothing yet, the first of them elected, or with units at
 rest. Covered is every interleaving of their hooks, and in every state that comes up every action
@@ -21,6 +21,8 @@ RENEWAL = 'renew'
 AGAIN = 'renew/repeat'                 # another CSR, or the same
 REFUSAL = 'refuse'                     # of what is next to be signed
 REISSUE = 'reissue'
+TWICE = 'again'                        # committed, and run again all the same
+FORGOTTEN = 'skip/lose'                # a hook that counts as done; a follower's unitdata
 SLOW = 'slow'                          # what waits is answered hooks later
 
 NOTHING, REST = False, True
@@ -42,6 +44,7 @@ def search(charm, directory, record_property, units, at_rest, *kinds):
     (REST, [LEADER, COMMIT, DEPARTURE, RENEWAL]),
     (REST, [LEADER, COMMIT, REISSUE, SLOW]),
     (NOTHING, [COMMIT, REFUSAL]),
+    (REST, [TWICE, FORGOTTEN, RENEWAL]),
 ])
 def test_two_units_in_every_order(charm, tmp_path, record_property, at_rest, kinds):
     search(charm, tmp_path / 'model', record_property, 2, at_rest, *kinds)
@@ -54,6 +57,8 @@ def test_two_units_in_every_order(charm, tmp_path, record_property, at_rest, kin
     (REST, [COMMIT, DEPARTURE, AGAIN]),
     (REST, [LOST, COMMIT, DEPARTURE, AGAIN]),
     (REST, [COMMIT, REFUSAL, RENEWAL, REISSUE]),
+    (REST, [LOST, TWICE, FORGOTTEN, RENEWAL]),
+    (NOTHING, [TWICE, FORGOTTEN]),
     (NOTHING, [LEADER, COMMIT]),
     (NOTHING, [COMMIT, DEPARTURE]),
     (NOTHING, [LEADER, RENEWAL]),
@@ -67,8 +72,8 @@ def test_two_units_in_every_order_at_length(charm, tmp_path, record_property, at
 
 
 EVENTS = ['depose', 'remove', 'die', 'add', 'renew', 'repeat', 'slow', 'restart',
-          'status', 'refuse', 'reissue']
-FAULTS = ['deposed', 'overtaken', 'uncommitted', 'kill', 'disconnected']
+          'status', 'refuse', 'reissue', 'skip', 'lose']
+FAULTS = ['deposed', 'overtaken', 'uncommitted', 'again', 'kill', 'disconnected']
 
 
 @pytest.mark.search
