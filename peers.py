@@ -94,7 +94,7 @@ def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
         return 'it has {} bytes, more than {}'.format(len(encoded), most)
     if encoded.decode() != text:
         return 'it is not encodable as UTF-8'
-    if 'PRIVATE KEY-----' in text:
+    if re.search('PRIVATE KEY( BLOCK)?-----', text):  # OpenPGP has the longer form
         return 'it holds a private key, and everybody in the model can read relation data'
     if not labels:
         return None if text.strip() else 'it is empty'

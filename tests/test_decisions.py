@@ -58,6 +58,7 @@ def test_sound_certificates(text):
     (CSR + pem('PRIVATE KEY'), 'private key'),
     (CSR + pem('EC PRIVATE KEY'), 'private key'),
     (CSR + pem('ENCRYPTED PRIVATE KEY'), 'private key'),
+    (CSR + pem('PGP PRIVATE KEY BLOCK'), 'private key'),
     (CSR + 'x' * (MAX_BYTES - len(CSR) + 1), '65537 bytes, more than 65536'),
     (CSR + 'ä' * (MAX_BYTES // 2), 'more than 65536'),
     (CSR + '\ud800', 'not encodable'),
