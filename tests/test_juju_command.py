@@ -164,10 +164,10 @@ def test_agents_work_while_somebody_looks(juju):
 def test_hooks_run_with_status_and_not_before(juju):
     juju('config', '-m', 'test', 'tls')
     done = juju('exec', '-m', 'test', '--format', 'json', '--unit', 'tls/leader', '--',
-                'relation-ids certificates; relation-get -r certificates:0 - tls/0 | grep csr_id')
+                'relation-ids certificates; relation-get -r certificates:0 - tls/0 | grep csr_n')
     task, = json.loads(done.stdout).values()
     assert task['unit'] == 'tls/0' and task['status'] == 'completed'
-    assert task['results']['stdout'].startswith('certificates:0\ncsr_id: ')
+    assert task['results']['stdout'].startswith('certificates:0\ncsr_number: ')
     done = juju('exec', '-m', 'test', '--format', 'json', '--unit', 'tls/1', '--',
                 'echo out; echo err >&2; relation-set -r certificates:0 x=y; exit 3')
     task, = json.loads(done.stdout).values()

@@ -9,8 +9,8 @@ import time
 import pytest
 
 import fakejuju
-from fakejuju.inprocess import InProcessJuju
 from histories import KNOBS, History, draw
+from inprocess import InProcessJuju
 from world import World
 
 

@@ -78,8 +78,12 @@ def run_hook(request):
     sys.argv = [request['file']]
     client = runpy.run_path(os.path.join(os.path.dirname(__file__), 'hook-tool'))
     answer_hook_tools(client['ask'], lambda fd, text: os.write(fd, text.encode()))
+    return exit_code_of(request['file'])
+
+
+def exit_code_of(file):
     try:
-        runpy.run_path(request['file'], run_name='__main__')
+        runpy.run_path(file, run_name='__main__')
         return 0
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(bool(error.code))
