@@ -330,8 +330,10 @@ def deploy(store, arguments):
     path, units = local_file(positional[0]), number(options, 'num-units')
     none_left(positional[2:])
     if positional[1:] and not APPLICATION.match(positional[1]):
+        wrong = re.sub('[a-z0-9-]', '', positional[1])[:1]
         raise usage('invalid application name "{}", unexpected {}'.format(
-            positional[1], unexpected(positional[1])))
+            positional[1], 'uppercase character' if wrong.isupper() else
+            'character ' + wrong if wrong else 'number(s) found after last hyphen'))
     app = Application('deploy')
     try:
         metadata, bases = store.bring(app, path)
@@ -365,15 +367,6 @@ def deploy(store, arguments):
     store.applications[name] = app
     add_units(store, app, units)
     return ''
-
-
-def unexpected(name):
-    for sign in name:
-        if sign.isupper():
-            return 'uppercase character'
-        if not re.match('[a-z0-9-]', sign):
-            return 'character ' + sign
-    return 'number(s) found after last hyphen'
 
 
 def add_unit(store, arguments):
@@ -420,6 +413,7 @@ def remove_unit(store, arguments):
         elif app.model.unit(name).life == 'alive':
             app.model.remove_unit(name)
         removed.append('will remove unit ' + name)
+        store.save()
     return code, '\n'.join(removed)
 
 
@@ -754,7 +748,7 @@ COMMANDS = {'deploy': deploy, 'add-unit': add_unit, 'remove-unit': remove_unit,
             'debug-log': debug_log, 'run': run, 'exec': exec_, 'status': status,
             'resolve': resolve, 'resolved': resolve, 'fakejuju-reboot': reboot}
 # What comes of a hook is kept as soon as it is over.
-SAVE_THEMSELVES = 'debug-log', 'run', 'exec', 'status'
+SAVE_THEMSELVES = 'debug-log', 'run', 'exec', 'status', 'remove-unit'
 
 
 def main(arguments):
