@@ -266,7 +266,7 @@ def test_unitdata_is_lost_and_restored(probe, tmp_path, kind):
         it.settle()
         hooks = it.kv('app/0')['hooks']
         assert [json_text(number) for number in range(hooks + 1)] \
-            == list(it.unitdata_history('app/0'))
+            == list(it.history['app/0'])
         it.restore_unitdata('app/0', 2)
         assert it.kv('app/0') == {'hooks': hooks - 2}
         it.lose_unitdata('app/0')

@@ -5,7 +5,7 @@ charm with peer relations has is looked at.
 """
 import json
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 import yaml
 
@@ -157,22 +157,17 @@ def check(read, version):
 
 def needed(metadata, version):
     """The version that the charm asks for is there; what else it assumes is not modelled."""
-    asked: List[Any] = [('>=', metadata['min-juju-version'])] \
-        if 'min-juju-version' in metadata else []
-    for assumed in metadata.get('assumes', ()):
-        found = re.match(r'juju (>=|<) ([0-9.]+)\Z', str(assumed))
-        if not found:
-            raise NotModelled('assumes: {}'.format(assumed))
-        asked.append(found.groups())
-
     def numbers(text):
         return [int(part) for part in re.findall('[0-9]+', text.split('-')[0])]
-    for sign, wanted in asked:
-        if (numbers(version) >= numbers(wanted)) is not (sign == '>='):
-            if 'min-juju-version' in metadata:
-                raise failure("charm's min version ({}) is higher than this juju model's version "
-                              '({})'.format(wanted, version))
-            raise NotModelled("Juju's words for assumes: juju {} {}".format(sign, wanted))
+    least = metadata.get('min-juju-version', '0')
+    if numbers(version) < numbers(least):
+        raise failure("charm's min version ({}) is higher than this juju model's version ({})"
+                      .format(least, version))
+    for assumed in metadata.get('assumes', ()):
+        found = re.match(r'juju (>=|<) ([0-9.]+)\Z', str(assumed))
+        if not found or (numbers(version) >= numbers(found.group(2))) is not (
+                found.group(1) == '>='):
+            raise NotModelled('assumes: {}'.format(assumed))
 
 
 def choose(bases, asked, version):

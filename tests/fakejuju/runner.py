@@ -1,6 +1,7 @@
 """Runs the hooks of a model's units, forked or as real processes, and commits what they did."""
 import atexit
 import copy
+import functools
 import json
 import marshal
 import os
@@ -25,10 +26,10 @@ from .model import TASKS, Hook, Model, NotModelled
 Call = namedtuple('Call', 'argv stdin code stdout stderr')
 
 DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
-
 # What is unlikely to be a test's intention: a unit that needs more hooks than this to settle.
 MANY_HOOKS = 100000
-
+# What the model does by itself.
+VERBS = 'elect', 'depose', 'remove_unit', 'kill_unit', 'forget_unit', 'next_hook'
 
 # The unit's status before these hooks, and after them.
 BEFORE = {'install': ('maintenance', 'installing charm software'),
@@ -124,19 +125,17 @@ def with_file(argv, stdin, directory):
 class Forkserver:
     """The process of forkserver.py; one serves all models of this process."""
 
-    _shared = None
-
     @classmethod
+    @functools.lru_cache(maxsize=None)
     def shared(cls):
-        if cls._shared is None:
-            cls._shared = cls()
-            atexit.register(cls._shared.close)
-        return cls._shared
+        server = cls()
+        atexit.register(server.close)
+        return server
 
     def __init__(self):
-        env = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent))
         self.process: Any = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', '-m', 'fakejuju.forkserver'], env=env,
+            [sys.executable, '-W', 'ignore', '-m', 'fakejuju.forkserver'],
+            env=dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent)),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
 
     def start(self, file, directory, env, stdout, stderr):
@@ -180,7 +179,8 @@ class Juju:
             for name, option in yaml.safe_load(options.read_text())['options'].items():
                 self.model.config.setdefault(name, option.get('default'))
         self.runs = []
-        self.history: Dict[str, Tuple[str, ...]] = {}  # unit -> its unitdata after each hook
+        # unit -> its unitdata when it was new and after each hook, as JSON
+        self.history: Dict[str, Tuple[str, ...]] = {}
         # A short path of its own: the address of a unix socket has at most 107 bytes.
         self.scratch = Path(tempfile.mkdtemp(prefix='fakejuju-'))
         self.agent = Agent(str(self.scratch / 'socket'))
@@ -222,6 +222,11 @@ class Juju:
         shutil.rmtree(str(self.scratch))
 
     # What an operator does; the model's own verbs, and the files that go with them.
+
+    def __getattr__(self, name):
+        if name in VERBS:
+            return getattr(self.model, name)
+        raise AttributeError(name)
 
     def add_unit(self, name=None):
         name = self.model.add_unit(str(self.charm), name)
@@ -312,21 +317,6 @@ class Juju:
     def update_status(self, unit):
         self.model.unit(unit).due.add('update-status')
 
-    def elect(self, unit):
-        self.model.elect(unit)
-
-    def depose(self, unnoticed=False):
-        self.model.depose(unnoticed)
-
-    def remove_unit(self, unit):
-        self.model.remove_unit(unit)
-
-    def kill_unit(self, unit):
-        self.model.kill_unit(unit)
-
-    def forget_unit(self, unit):
-        self.model.forget_unit(unit)
-
     def remove_application(self):
         for unit in self.units():
             self.model.remove_unit(unit)
@@ -402,10 +392,6 @@ class Juju:
                     settings, bag.version = snapshot[id_][name]
                     bag.settings = dict(settings)
 
-    def unitdata_history(self, unit):
-        """What its unitdata was when the unit was new and after each hook, as JSON."""
-        return self.history[unit]
-
     def restore_unitdata(self, unit, hooks_ago=1):
         """What was on the unit's disk that many hooks ago is there again."""
         history = self.history[unit]
@@ -461,9 +447,6 @@ class Juju:
         return self.model.unit(unit).status
 
     # Hooks.
-
-    def next_hook(self, unit):
-        return self.model.next_hook(unit)
 
     def run(self, unit, **faults):
         """Run the unit's next hook, perhaps with a fault.
