@@ -1,6 +1,6 @@
 """A second way to run hooks: in this process, for histories by the thousand.
 
-It does for a hook what fakejuju/forkserver.py does, and undoes it afterwards. The charm's modules
+It does for a hook what forkserver.py does, and undoes it afterwards. The charm's modules
 are imported anew by each hook; whatever of the frameworks lives as long as a process is put back,
 and unitdata are in memory: what is not flushed when the hook ends is lost, as it would be with
 the process. test_random.py holds it against forked hooks.
@@ -18,10 +18,11 @@ import sys
 import warnings
 from typing import Any, Dict, List
 
-from fakejuju import forkserver
+import forkserver
 from fakejuju.model import NotModelled
 from fakejuju.reactive import PASSING
-from fakejuju.runner import Juju, Killed
+from fakejuju.runner import Killed
+from forked import ForkedJuju
 
 
 class Ended(BaseException):
@@ -68,7 +69,7 @@ class Frameworks:
         return json.dumps({key: json.loads(data) for key, data in rows})
 
 
-class InProcessJuju(Juju):
+class InProcessJuju(ForkedJuju):
     """A Juju that starts no process, and can go back to a state that it had."""
 
     def __init__(self, charm, directory, **knobs):

@@ -1,14 +1,11 @@
-"""Runs the hooks of a model's units, forked or as real processes, and commits what they did."""
-import atexit
+"""Runs the hooks of a model's units, and commits what they did."""
 import copy
-import functools
 import json
 import marshal
 import os
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -122,54 +119,19 @@ def with_file(argv, stdin, directory):
     return argv, stdin
 
 
-class Forkserver:
-    """The process of forkserver.py; one serves all models of this process."""
-
-    @classmethod
-    @functools.lru_cache(maxsize=None)
-    def shared(cls):
-        server = cls()
-        atexit.register(server.close)
-        return server
-
-    def __init__(self):
-        self.process: Any = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', '-m', 'fakejuju.forkserver'],
-            env=dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent)),
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
-
-    def start(self, file, directory, env, stdout, stderr):
-        """Start a hook; its pid."""
-        request = {'file': file, 'directory': directory, 'env': env, 'stdout': stdout,
-                   'stderr': stderr}
-        self.process.stdin.write(json.dumps(request) + '\n')
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def wait(self):
-        """The exit code of the hook that was started, as subprocess gives it."""
-        return int(self.process.stdout.readline())
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
-
 class Juju:
     """A model of one application, and the agents of its units.
 
-    `charm` is the directory of a built charm, `directory` a new one for the units' files. `forked`:
-    hooks of a real one are forked after all. The knobs are those of Model; or `model` is one that
-    has units already, with their files there. Use it as a context manager, or call close().
+    `charm` is the directory of a built charm, `directory` a new one for the units' files. The knobs
+    are those of Model; or `model` is one that has units already, with their files there. Not
+    `real`: units share the charm's directory. Use it as a context manager, or call close().
     """
 
-    def __init__(self, charm, directory, real=False, app=None, model=None, forked=None, **knobs):
+    def __init__(self, charm, directory, real=True, app=None, model=None, **knobs):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=model is not None)
         self.charm = Path(charm)
-        self.real = real         # each unit has the charm in a directory of its own
-        self.forked = not real if forked is None else forked
+        self.real = real
         self.metadata = yaml.safe_load((self.charm / 'metadata.yaml').read_text())
         endpoints = list(self.metadata.get('peers') or ())
         self.endpoint = endpoints[0] if endpoints else None
@@ -192,8 +154,7 @@ class Juju:
 
     def copy(self, directory):
         """Another model that goes on from this one's state, the units' files included."""
-        other = type(self)(self.charm, directory, self.real, forked=self.forked,
-                           model=copy.deepcopy(self.model))
+        other = type(self)(self.charm, directory, self.real, model=copy.deepcopy(self.model))
         for name in self.model.units:
             shutil.copytree(str(self.unit_directory(name)), str(other.unit_directory(name)))
         other.runs = list(self.runs)
@@ -567,27 +528,24 @@ class Juju:
         run.env = context.environment(charm, self.agent.address, self.path,
                                       None if self.real else str(self.state_db(run.unit)))
         output = [str(home / name) for name in ('stdout', 'stderr')]
-        # A hook runs in a process group of its own, so that all of it can be killed.
-        if not self.forked:
-            with open(output[0], 'wb') as stdout, open(output[1], 'wb') as stderr:
-                command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' \
-                    else [str(file)]
-                process = subprocess.Popen(command, cwd=charm, env=run.env, stdout=stdout,
-                                           stderr=stderr, stdin=subprocess.DEVNULL,
-                                           start_new_session=True)
-            self.agent.serve(answers, lambda number: os.killpg(process.pid, number))
-            run.exit_code = process.wait()
-        elif run.hook.kind == 'exec':
-            raise NotModelled('juju exec in a forked hook')
-        else:
-            if not stat.S_IXUSR & file.stat().st_mode:
-                raise PermissionError('{} is not executable'.format(file))
-            server = Forkserver.shared()
-            pid = server.start(str(file), charm, run.env, *output)
-            self.agent.serve(answers, lambda number: os.kill(pid, number))
-            run.exit_code = server.wait()
+        pid, wait = self.start_hook(run, charm, file, output)
+        self.agent.serve(answers, lambda number: os.killpg(pid, number))
+        run.exit_code = wait()
         self.agent.end()
         run.stdout, run.stderr = (Path(path).read_text(errors='replace') for path in output)
+
+    def start_hook(self, run, charm, file, output):
+        """Start the hook in a process group of its own, so that all of it can be killed.
+
+        Its id, and what waits for its exit code.
+        """
+        with open(output[0], 'wb') as stdout, open(output[1], 'wb') as stderr:
+            command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' \
+                else [str(file)]
+            process = subprocess.Popen(command, cwd=charm, env=run.env, stdout=stdout,
+                                       stderr=stderr, stdin=subprocess.DEVNULL,
+                                       start_new_session=True)
+        return process.pid, process.wait
 
     def settle(self, units=None):
         """One hook per unit in turn until none is due; their Runs.
