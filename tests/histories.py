@@ -1,7 +1,7 @@
 """P15: random histories with every fault, then two update-status of each unit."""
 from typing import NamedTuple, Tuple
 
-from fakejuju.inprocess import InProcessJuju
+from inprocess import InProcessJuju
 from world import AVAILABLE, CREATE, SIGN, World, certificate, id_of, text_in
 
 KNOBS = [{}, {'leader_notified': False}, {'stale_caches': False}, {'departed_sent': False},

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fakejuju import Juju
+from forked import ForkedJuju
 
 PROBE = '''#!/usr/bin/env python3
 # Calls the hook tools that the test wrote down for this unit, and keeps environment and answers.
@@ -42,7 +42,7 @@ def probe(tmp_path_factory):
     return charm
 
 
-class Probed(Juju):
+class Probed(ForkedJuju):
     """fakejuju with the words of these tests."""
 
     def start(self, units):

@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from fakejuju import Juju
 from fakejuju.remembered import RememberedJuju
+from forked import ForkedJuju
 
 pytest_plugins = ['probed']
 
@@ -255,7 +255,7 @@ def test_jsrc_a15_in_juju_3_a_refresh_brings_renames_and_drops_peer_endpoints(de
 
 # What no rule but every operator knows: backups.
 
-@pytest.mark.parametrize('kind', [Juju, RememberedJuju])
+@pytest.mark.parametrize('kind', [ForkedJuju, RememberedJuju])
 def test_unitdata_is_lost_and_restored(probe, tmp_path, kind):
     charm = tmp_path / 'charm'
     shutil.copytree(str(probe), str(charm))
@@ -266,7 +266,7 @@ def test_unitdata_is_lost_and_restored(probe, tmp_path, kind):
         it.settle()
         hooks = it.kv('app/0')['hooks']
         assert [json_text(number) for number in range(hooks + 1)] \
-            == list(it.unitdata_history('app/0'))
+            == list(it.history['app/0'])
         it.restore_unitdata('app/0', 2)
         assert it.kv('app/0') == {'hooks': hooks - 2}
         it.lose_unitdata('app/0')

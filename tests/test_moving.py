@@ -6,7 +6,7 @@ import pytest
 
 import ops_build
 from charm_build import build
-from fakejuju import Juju
+from forked import ForkedJuju
 from handshake import shake_hands
 from test_end_to_end import parties, served
 from world import TESTS
@@ -26,8 +26,8 @@ def charms(tmp_path_factory):
 @pytest.fixture(scope='module')
 def four(charms, tmp_path_factory, request):
     """Four units of the reactive example on that Juju, all served, the first the leader."""
-    with Juju(charms[0], tmp_path_factory.mktemp('four') / 'units', real=True, forked=True,
-              version=request.param) as juju:
+    with ForkedJuju(charms[0], tmp_path_factory.mktemp('four') / 'units', real=True, forked=True,
+                    version=request.param) as juju:
         for _ in UNITS:
             juju.add_unit()
         juju.elect(UNITS[0])

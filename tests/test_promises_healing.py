@@ -94,7 +94,7 @@ def a_history(world):
 @pytest.mark.parametrize('unit', ['tls/0', 'tls/1', 'tls/2'])
 def test_p15_unitdata_of_an_earlier_time(world, unit, tmp_path):
     it, _ = a_history(world)
-    hooks = len(it.juju.unitdata_history(unit)) - 1
+    hooks = len(it.juju.history[unit]) - 1
     for hooks_ago in range(1, hooks + 1, hooks // 5):
         other = it.copy(tmp_path / str(hooks_ago))
         with other.juju:

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-import fakejuju
-from fakejuju.inprocess import InProcessJuju
+from forked import ForkedJuju
 from histories import KNOBS, History, draw
+from inprocess import InProcessJuju
 from world import World
 
 
@@ -54,7 +54,7 @@ def test_p15_random_histories_for_minutes(charm, tmp_path, record_property):
 def test_hooks_in_this_process_do_what_forked_ones_do(charm, tmp_path):
     """The same calls with the same answers, the same bags, unitdata, flags, and exit codes."""
     told = []
-    for juju in (fakejuju.Juju, InProcessJuju):
+    for juju in (ForkedJuju, InProcessJuju):
         world = World(charm, tmp_path / juju.__name__, juju)
         try:
             world.start(3)

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from fakejuju.model import Model
-from fakejuju.runner import Juju
+from forked import ForkedJuju
 from world import TESTS
 
 pytestmark = pytest.mark.once
@@ -46,7 +46,7 @@ def read(text, unit):
                       .replace('<id>', RELATIONS.get(app, '')))
 
 
-class Recorded(Juju):
+class Recorded(ForkedJuju):
     """Forked hooks, but `juju exec` runs the shell, with the tools on its PATH."""
 
     def execute(self, run, context, file, answers):

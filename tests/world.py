@@ -6,7 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
-import fakejuju
+from forked import ForkedJuju
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -72,7 +72,7 @@ def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', met
 class World:
     """Units of the charm made by `assemble`, with the words the promises are made in."""
 
-    def __init__(self, charm, directory, juju=fakejuju.Juju, **knobs):
+    def __init__(self, charm, directory, juju=ForkedJuju, **knobs):
         self.directory = directory
         self.juju = juju(charm, directory, **knobs)
 

@@ -5,14 +5,16 @@ charm with peer relations has is looked at.
 """
 import json
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 import yaml
 
 from .model import NotModelled
-from .tools import failure, unmarshal
+from .tools import failure
 
 SERIES = {'bionic': '18.04', 'focal': '20.04', 'jammy': '22.04', 'noble': '24.04'}
+TYPES: Dict[str, Any] = {'string': str, 'secret': str, 'int': int, 'float': (int, float),
+                         'boolean': bool}
 ACTION = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
 
 
@@ -21,13 +23,6 @@ def load(text, of):
         return yaml.safe_load(text)
     except yaml.YAMLError:
         raise NotModelled("Go's words for what is wrong in {}".format(of))
-
-
-def go(value):
-    """A value as Go's %#v prints it."""
-    if isinstance(value, bool):
-        return 'true' if value else 'false'
-    return json.dumps(value, ensure_ascii=False)
 
 
 def expect(value, kind, path):
@@ -40,7 +35,7 @@ def expect(value, kind, path):
     if isinstance(value, (list, dict)):
         raise NotModelled("Go's words for {} where it expects a {}".format(path, kind))
     name = {str: 'string', int: 'int', float: 'float64', bool: 'bool'}[type(value)]
-    raise failure('{}: expected {}, got {}({})'.format(path, kind, name, go(value)))
+    raise failure('{}: expected {}, got {}({})'.format(path, kind, name, json.dumps(value)))
 
 
 def metadata_of(text):
@@ -53,18 +48,15 @@ def metadata_of(text):
             ', '.join('"{}"'.format(key) for key in sorted(keys)) for keys in (second, first))))
     for key in 'name', 'summary', 'description':
         expect(raw.get(key), 'string', 'metadata: ' + key)
-    for key, kind in (('assumes', 'list'), ('series', 'list'), ('subordinate', 'bool'),
-                      ('min-juju-version', 'string')):
-        expect(raw.get(key, {'list': [], 'bool': False, 'string': ''}[kind]), kind,
-               'metadata: ' + key)
-    for role in 'provides', 'requires', 'peers':
-        for name, relation in expect(raw.get(role, {}), 'map', 'metadata: ' + role).items():
-            path = 'metadata: {}.{}'.format(role, name)
-            if not isinstance(relation, str):
-                expect(expect(relation, 'map', path).get('interface'), 'string',
-                       path + '.interface')
-            else:
-                raw[role][name] = {'interface': relation}
+    for key, kind, default in (('assumes', 'list', []), ('series', 'list', []),
+                               ('subordinate', 'bool', False), ('min-juju-version', 'string', '')):
+        expect(raw.get(key, default), kind, 'metadata: ' + key)
+    for name, relation in expect(raw.get('peers', {}), 'map', 'metadata: peers').items():
+        path = 'metadata: peers.' + name
+        if isinstance(relation, str):
+            raw['peers'][name] = {'interface': relation}
+        else:
+            expect(expect(relation, 'map', path).get('interface'), 'string', path + '.interface')
     return raw
 
 
@@ -88,55 +80,33 @@ def manifest_of(text, major):
     return bases
 
 
-def shaped(text, of, levels):
-    """The YAML, whose levels of maps have Go types of these names."""
-    nodes, wrong = [yaml.compose(text)] if load(text, of) is not None else [], []
-    for level in levels:
-        wrong += [(node, level) for node in nodes if not isinstance(node, yaml.MappingNode)]
-        nodes = [value for node in nodes if isinstance(node, yaml.MappingNode)
-                 for key, value in node.value if level != levels[0] or of != 'config.yaml'
-                 or key.value == 'options']
-    if wrong:
-        raise failure('yaml: unmarshal errors:' + ''.join('\n  line {}: cannot unmarshal {}'.format(
-            node.start_mark.line + 1, unmarshal(node, level)) for node, level in wrong))
-    return load(text, of)
-
-
 def check_config(text, major):
-    found = shaped(text, 'config.yaml', ('charm.ConfigSpec' if major >= 4 else 'charm.Config',
-                                         'map[string]charm.Option', 'charm.Option'))
-    if found is None or 'options' not in found:
+    found = load(text, 'config.yaml') or {}
+    if 'options' not in found.keys():
         raise failure('invalid config: empty configuration')
     for name, option in (found['options'] or {}).items():
         kind, default = option.get('type') or 'string', option.get('default')
         kind = 'int' if kind == 'integer' and major >= 4 else kind
-        types: Dict[str, Any] = {'string': str, 'secret': str, 'int': int, 'float': (int, float),
-                                 'boolean': bool}
-        if kind not in types:
+        if kind not in TYPES:
             raise failure('invalid config: option "{}" has unknown type "{}"'.format(name, kind))
-        if default is not None and (not isinstance(default, types[kind])
+        if default is not None and (not isinstance(default, TYPES[kind])
                                     or isinstance(default, bool) and kind != 'boolean'):
             raise failure('invalid config default: option "{}" expected {}, got {}'.format(
-                name, kind, go(default)))
+                name, kind, json.dumps(default, ensure_ascii=False)))
 
 
 def check_actions(text, charm):
-    found = shaped(text, 'actions.yaml', ('map[string]map[string]interface {}',
-                                          'map[string]interface {}'))
-    for name, action in (found or {}).items():
-        if not ACTION.match(str(name)):
+    for name, action in (load(text, 'actions.yaml') or {}).items():
+        if not ACTION.match(name):
             raise failure('bad action name {}'.format(name))
         if reserved(charm, name):
             raise failure('cannot use action name {}: {}'.format(
                 name, '"juju" is a reserved name' if name == 'juju'
                 else 'the "juju-" prefix is reserved'))
-        for key, kind, what in (('description', str, 'a string'), ('title', str, 'a string'),
-                                ('required', list, 'a YAML list'), ('parallel', bool, 'a bool'),
-                                ('execution-group', str, 'a string')):
-            if key in action and not isinstance(action[key], kind):
-                raise failure('value for schema key "{}" must be {}'.format(key, what))
-        if not isinstance(action.get('params', {}), dict):
-            raise failure('params failed to parse as a map')
+        for key, kind in (('description', str), ('title', str), ('execution-group', str),
+                          ('required', list), ('parallel', bool), ('params', dict)):
+            if not isinstance(action.get(key, kind()), kind):
+                raise TypeError(key)
 
 
 def reserved(charm, name):
@@ -144,24 +114,19 @@ def reserved(charm, name):
 
 
 def check_relations(metadata, major):
-    seen, charm = set(), metadata['name']
-    for role in 'provides', 'requires', 'peers':
-        for name, relation in metadata.get(role, {}).items():
-            if reserved(charm, name):
-                raise failure(
-                    'charm relation reserved name misuse; {} relation "{}" has reserved name'
-                    .format(role.replace('peers', 'peer'), name) if major >= 4 else
-                    'charm "{}" using a reserved relation name: "{}"'.format(charm, name))
-            if role != 'requires' and reserved(charm, relation['interface']):
-                raise failure(
-                    'charm relation reserved name misuse; {} relation "{}" has reserved interface '
-                    'name "{}"'.format(role.replace('peers', 'peer'), name, relation['interface'])
-                    if major >= 4 else 'charm "{}" relation "{}" using a reserved interface: "{}"'
-                    .format(charm, name, relation['interface']))
-            if name in seen:
-                raise failure('charm "{}" using a duplicated relation name: "{}"'.format(
-                    charm, name))
-            seen.add(name)
+    charm = metadata['name']
+    for name, relation in metadata.get('peers', {}).items():
+        interface, misuse = relation['interface'], 'charm relation reserved name misuse; peer '
+        if reserved(charm, name):
+            raise failure(misuse + 'relation "{}" has reserved name'.format(name) if major >= 4 else
+                          'charm "{}" using a reserved relation name: "{}"'.format(charm, name))
+        if reserved(charm, interface):
+            raise failure(
+                misuse + 'relation "{}" has reserved interface name "{}"'.format(name, interface)
+                if major >= 4 else 'charm "{}" relation "{}" using a reserved interface: "{}"'
+                .format(charm, name, interface))
+        if name in metadata.get('provides', ()) or name in metadata.get('requires', ()):
+            raise failure('charm "{}" using a duplicated relation name: "{}"'.format(charm, name))
 
 
 def check(read, version):
@@ -171,10 +136,13 @@ def check(read, version):
         raise failure('archive file "metadata.yaml" not found')
     metadata = metadata_of(read('metadata.yaml'))
     bases, series = manifest_of(read('manifest.yaml'), major), metadata.get('series', [])
-    if read('config.yaml') is not None:
-        check_config(read('config.yaml'), major)
-    if read('actions.yaml') is not None:
-        check_actions(read('actions.yaml'), metadata['name'])
+    try:
+        if read('config.yaml') is not None:
+            check_config(read('config.yaml'), major)
+        if read('actions.yaml') is not None:
+            check_actions(read('actions.yaml'), metadata['name'])
+    except (AttributeError, TypeError):
+        raise NotModelled("Go's words for another shape of config.yaml or actions.yaml")
     if major >= 4 and not bases:
         raise failure('charm metadata without bases in manifest not valid')
     if bases and (major >= 4 or not series) and 'min-juju-version' in metadata:
@@ -189,22 +157,17 @@ def check(read, version):
 
 def needed(metadata, version):
     """The version that the charm asks for is there; what else it assumes is not modelled."""
-    asked: List[Any] = [('>=', metadata['min-juju-version'])] \
-        if 'min-juju-version' in metadata else []
-    for assumed in metadata.get('assumes', ()):
-        found = re.match(r'juju (>=|<) ([0-9.]+)\Z', str(assumed))
-        if not found:
-            raise NotModelled('assumes: {}'.format(assumed))
-        asked.append(found.groups())
-
     def numbers(text):
         return [int(part) for part in re.findall('[0-9]+', text.split('-')[0])]
-    for sign, wanted in asked:
-        if (numbers(version) >= numbers(wanted)) is not (sign == '>='):
-            if 'min-juju-version' in metadata:
-                raise failure("charm's min version ({}) is higher than this juju model's version "
-                              '({})'.format(wanted, version))
-            raise NotModelled("Juju's words for assumes: juju {} {}".format(sign, wanted))
+    least = metadata.get('min-juju-version', '0')
+    if numbers(version) < numbers(least):
+        raise failure("charm's min version ({}) is higher than this juju model's version ({})"
+                      .format(least, version))
+    for assumed in metadata.get('assumes', ()):
+        found = re.match(r'juju (>=|<) ([0-9.]+)\Z', str(assumed))
+        if not found or (numbers(version) >= numbers(found.group(2))) is not (
+                found.group(1) == '>='):
+            raise NotModelled('assumes: {}'.format(assumed))
 
 
 def choose(bases, asked, version):

@@ -21,6 +21,7 @@ import shutil
 import stat
 import sys
 import time
+import uuid
 import zipfile
 from pathlib import Path
 from typing import Any, Callable, Dict
@@ -33,7 +34,7 @@ from .runner import Juju
 from .tools import (APPLICATION, UNIT_NAME, ToolError, failure, go_json, none_left, parse, place,
                     usage)
 
-MARK = 'models of fakejuju, format 2\n'
+MARK = 'models of fakejuju, format 3\n'
 # A unit's failures of one hook in a row after which a command does not wait any longer.
 FAILURES = 3
 # The status of an application is the first of these that one of its units has.
@@ -43,12 +44,12 @@ SEVERITY = 'error', 'blocked', 'waiting', 'maintenance', 'active', 'unknown'
 class Application:
     """What is kept of one application beside its Model."""
 
-    def __init__(self, name):
+    def __init__(self, name, charm, base):
         self.name = name
-        self.revision = -1
-        self.charm = ''        # directory of the newest revision
-        self.base = ''
-        self.model = None
+        self.revision = 0
+        self.charm = charm     # directory of the newest revision
+        self.base = base
+        self.model: Any = None
         self.dying = False
 
 
@@ -104,13 +105,10 @@ class Store:
         """The Juju that runs the application's hooks."""
         return Juju(app.charm, self.directory / app.name, real=True, model=app.model)
 
-    def bring(self, app, path):
-        """Unpack a charm file as the application's next revision."""
-        target = self.directory / 'charms' / '{}-{}'.format(app.name, app.revision + 1)
-        shutil.rmtree(str(target), ignore_errors=True)  # of a command that was killed here
-        found = unpack(path, target)
-        app.revision, app.charm = app.revision + 1, str(target)
-        return found
+    def bring(self, path):
+        """Unpack a charm file: where, its metadata and its bases."""
+        target = self.directory / 'charms' / uuid.uuid4().hex
+        return (str(target), *unpack(path, target))
 
     def step(self, app, juju, unit):
         """Run the unit's next hook, and keep what came of it before anything else is done."""
@@ -220,11 +218,7 @@ def version_of_juju():
     return version
 
 
-def read(app, name):
-    return read_file(app.charm, name)
-
-
-def read_file(directory, name):
+def read(directory, name):
     """One of the charm's YAML files; {} if it has none."""
     path = Path(directory) / name
     return yaml.safe_load(path.read_text()) or {} if path.exists() else {}
@@ -242,9 +236,9 @@ KINDS: Dict[str, Callable[[str], Any]] = {
     'int': int, 'float': float, 'boolean': {'true': True, 'false': False}.__getitem__}
 
 
-def values(app, settings, of='application'):
+def values(directory, settings, of):
     """{option: value} of key=value, in the types of config.yaml."""
-    options, result = read(app, 'config.yaml').get('options', {}), {}
+    options, result = read(directory, 'config.yaml').get('options', {}), {}
     for setting in settings:
         key, given, text = setting.partition('=')
         if not given:
@@ -330,50 +324,39 @@ def deploy(store, arguments):
     path, units = local_file(positional[0]), number(options, 'num-units')
     none_left(positional[2:])
     if positional[1:] and not APPLICATION.match(positional[1]):
+        wrong = re.sub('[a-z0-9-]', '', positional[1])[:1]
         raise usage('invalid application name "{}", unexpected {}'.format(
-            positional[1], unexpected(positional[1])))
-    app = Application('deploy')
+            positional[1], 'uppercase character' if wrong.isupper() else
+            'character ' + wrong if wrong else 'number(s) found after last hyphen'))
     try:
-        metadata, bases = store.bring(app, path)
+        unpacked, metadata, bases = store.bring(path)
     except zipfile.BadZipFile:
         raise failure('invalid charm or bundle provided at "{}"'.format(positional[0]))
     except ToolError as error:
         raise failure('attempting to deploy "{}": {}'.format(positional[0], error))
-    unpacked = Path(app.charm)
     try:
         name = positional[1] if positional[1:] else metadata['name']
-        app.base = charm.choose(bases, options.get('base'), version_of_juju())
+        base = charm.choose(bases, options.get('base'), version_of_juju())
         print('Located local charm "{0}", revision 0\nDeploying "{1}" from local charm "{0}", '
-              'revision 0 on {2}/stable'.format(metadata['name'], name, app.base), file=sys.stderr)
+              'revision 0 on {2}/stable'.format(metadata['name'], name, base), file=sys.stderr)
         if name in store.applications:
             raise failure(
                 'cannot deploy "{0}": creating application "{0}": creating IAAS application "{0}": '
                 'inserting IAAS application "{0}": checking if application "{0}" exists: '
                 'application already exists'.format(name) if version_of_juju() >= '4' else
                 'cannot add application "{}": application already exists'.format(name))
-        config = values(app, options.get('config', ()), name)
-        app.name, app.charm = name, str(unpacked.with_name(name + '-0'))
-        shutil.rmtree(app.charm, ignore_errors=True)  # of an application that is gone
-        shutil.rmtree(str(store.directory / name), ignore_errors=True)
-        unpacked.rename(app.charm)
+        config = values(unpacked, options.get('config', ()), name)
     except (ToolError, NotModelled):
-        shutil.rmtree(str(unpacked))
+        shutil.rmtree(unpacked)
         raise
+    app = Application(name, unpacked, base)
+    shutil.rmtree(str(store.directory / name), ignore_errors=True)  # of one that is gone
     with Juju(app.charm, store.directory / name, app=name, version=version_of_juju()) as juju:
         app.model = juju.model
         app.model.config.update(config)
     store.applications[name] = app
     add_units(store, app, units)
     return ''
-
-
-def unexpected(name):
-    for sign in name:
-        if sign.isupper():
-            return 'uppercase character'
-        if not re.match('[a-z0-9-]', sign):
-            return 'character ' + sign
-    return 'number(s) found after last hyphen'
 
 
 def add_unit(store, arguments):
@@ -395,10 +378,8 @@ def add_units(store, app, units):
 
 def remove_unit(store, arguments):
     """Each by itself; one that cannot be removed does not hold the others back."""
-    options, positional = parse(arguments, ('num-units',), ('no-prompt', 'destroy-storage',
-                                                            'force', 'no-wait'))
-    if options.get('num-units'):
-        raise usage('--num-units for non k8s models not valid')
+    options, positional = parse(arguments, (), ('no-prompt', 'destroy-storage', 'force',
+                                                'no-wait'))
     if not positional:
         raise usage('no units specified')
     for name in positional:
@@ -420,6 +401,7 @@ def remove_unit(store, arguments):
         elif app.model.unit(name).life == 'alive':
             app.model.remove_unit(name)
         removed.append('will remove unit ' + name)
+        store.save()
     return code, '\n'.join(removed)
 
 
@@ -482,31 +464,26 @@ def refresh(store, arguments):
         raise NotModelled('refresh without --path: it has no store')
     if not os.path.isfile(options['path']):
         raise failure('"{}": file does not exist'.format(options['path']))
-    old, revision = app.charm, app.revision
     try:
-        metadata, bases = store.bring(app, Path(options['path']))
+        new, metadata, bases = store.bring(Path(options['path']))
     except zipfile.BadZipFile:
         raise failure('zip: not a valid zip file')
     try:
-        name = read_file(old, 'metadata.yaml')['name']
+        name = read(app.charm, 'metadata.yaml')['name']
         if metadata['name'] != name:
             raise failure('cannot refresh "{}" to "{}"'.format(name, metadata['name']))
         if app.base not in bases and not options.get('force-base'):
             raise failure('cannot upgrade application "{}" to charm "local:{}-{}": base "{}" not '
                           'supported by charm, the charm supported bases are: {}'.format(
-                              app.name, name, app.revision, app.base, ', '.join(bases)))
-        config = values(app, options.get('config', ()), app.name)
-        new, app.charm = app.charm, old
+                              app.name, name, app.revision + 1, app.base, ', '.join(bases)))
+        config = values(new, options.get('config', ()), app.name)
         with store.open(app) as juju:
-            try:
-                for unit in juju.units():
-                    juju.refresh(unit, new, force=options.get('force-units', False))
-            except ValueError as error:
-                raise failure(str(error))
-    except (ToolError, NotModelled):
-        shutil.rmtree(str(Path(old).with_name('{}-{}'.format(app.name, app.revision))))
-        app.charm, app.revision = old, revision
-        raise
+            for unit in juju.units():
+                juju.refresh(unit, new, force=options.get('force-units', False))
+    except (ToolError, NotModelled, ValueError) as error:
+        shutil.rmtree(new)
+        raise failure(str(error)) if isinstance(error, ValueError) else error
+    app.revision += 1
     app.model.config.update(config)
     app.charm = new
     return ''
@@ -518,11 +495,11 @@ def config(store, arguments):
         raise usage('no application name specified')
     app = store.application(positional[0], 'application {} not found (not found)'
                             if version_of_juju() >= '4' else 'application "{}" not found')
-    settings, defined = positional[1:], read(app, 'config.yaml').get('options', {})
+    settings, defined = positional[1:], read(app.charm, 'config.yaml').get('options', {})
     if not settings and 'reset' not in options:
         as_json(options)
         return go_json({
-            'application': app.name, 'charm': read(app, 'metadata.yaml')['name'],
+            'application': app.name, 'charm': read(app.charm, 'metadata.yaml')['name'],
             'application-config': {'trust': {
                 'default': False, 'source': 'default', 'type': 'bool', 'value': False,
                 'description': 'Does this application have access to trusted credentials'}},
@@ -535,7 +512,7 @@ def config(store, arguments):
         value = app.model.config.get(settings[0])
         return go_json('' if value is None else value)[:-1].strip('"') \
             if not isinstance(value, str) else value
-    changes = values(app, settings, app.name)
+    changes = values(app.charm, settings, app.name)
     for name in [name for name in options.get('reset', '').split(',') if name]:
         if name not in defined:
             raise failure('parsing settings for {}: unknown option "{}"'.format(app.name, name))
@@ -630,7 +607,7 @@ def run(store, arguments):
         place(given, key.split('.'), yaml.safe_load(text))
     try:
         app, unit = receiver(store, positional[0])
-        action = read(app, 'actions.yaml').get(name)
+        action = read(app.charm, 'actions.yaml').get(name)
         if action is None and newer:
             raise failure('action "{}" not defined for unit "{}". (not found)'.format(name, unit))
         if action is None:
@@ -718,7 +695,7 @@ def application_status(app):
     states = [each['workload-status'] for each in units.values()]
     worst = min(states, key=lambda each: SEVERITY.index(each['current']),
                 default={'current': 'unknown'})
-    metadata = read(app, 'metadata.yaml')
+    metadata = read(app.charm, 'metadata.yaml')
     return {
         'charm': 'local:{}-{}'.format(metadata['name'], app.revision), 'charm-origin': 'local',
         'charm-name': metadata['name'], 'charm-rev': app.revision, 'exposed': False,
@@ -754,7 +731,7 @@ COMMANDS = {'deploy': deploy, 'add-unit': add_unit, 'remove-unit': remove_unit,
             'debug-log': debug_log, 'run': run, 'exec': exec_, 'status': status,
             'resolve': resolve, 'resolved': resolve, 'fakejuju-reboot': reboot}
 # What comes of a hook is kept as soon as it is over.
-SAVE_THEMSELVES = 'debug-log', 'run', 'exec', 'status'
+SAVE_THEMSELVES = 'debug-log', 'run', 'exec', 'status', 'remove-unit'
 
 
 def main(arguments):

@@ -142,7 +142,6 @@ class Model:
         self.leader_settings_version = 0
         self.config: Dict[str, Any] = {}
         self.secrets: Dict[str, Secret] = {}
-        self.secret_count = 0
         self.addresses: Dict[str, str] = {}     # that are not as when the unit was made
         for endpoint in endpoints:
             self.add_relation(endpoint)

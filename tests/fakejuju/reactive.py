@@ -1,7 +1,6 @@
 """What charms.reactive and charmhelpers keep on a unit: unitdata, and the flags in it."""
 import json
 import os
-import re
 import sqlite3
 
 FLAGS = 'reactive.states.'
@@ -41,14 +40,3 @@ def restore(database, values):
 
 def flags(kv):
     return sorted(key[len(FLAGS):] for key in kv if key.startswith(FLAGS))
-
-
-def flag_changes(before, log):
-    """[('set' or 'cleared', flag)] in the order of a hook, from what charms.reactive traces."""
-    flags, changes = set(before), []
-    for _, message in log:
-        for what, flag in re.findall('^tracer: (set|cleared) flag (.*)$', message, re.MULTILINE):
-            if (what == 'set') is not (flag in flags):  # flags that stay are told again
-                flags ^= {flag}
-                changes.append((what, flag))
-    return changes

@@ -15,8 +15,10 @@ import re
 from collections import defaultdict
 from typing import Any, Dict
 
+from forked import ForkedJuju
+
 from . import reactive
-from .runner import Juju, Killed, Run, with_file
+from .runner import Killed, Run, with_file
 
 
 class Node:
@@ -62,7 +64,7 @@ class Recorder:
 parsed = functools.lru_cache(maxsize=10000)(json.loads)
 
 
-class RememberedJuju(Juju):
+class RememberedJuju(ForkedJuju):
     """A Juju that runs each hook once for each input, and can go back to a state that it had."""
 
     memories: Dict[str, Dict[Any, Root]] = defaultdict(dict)  # of all models of a charm

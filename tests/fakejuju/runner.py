@@ -1,5 +1,4 @@
-"""Runs the hooks of a model's units, forked or as real processes, and commits what they did."""
-import atexit
+"""Runs the hooks of a model's units, and commits what they did."""
 import copy
 import json
 import marshal
@@ -7,7 +6,6 @@ import os
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -25,10 +23,10 @@ from .model import TASKS, Hook, Model, NotModelled
 Call = namedtuple('Call', 'argv stdin code stdout stderr')
 
 DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
-
 # What is unlikely to be a test's intention: a unit that needs more hooks than this to settle.
 MANY_HOOKS = 100000
-
+# What the model does by itself.
+VERBS = 'elect', 'depose', 'remove_unit', 'kill_unit', 'forget_unit', 'next_hook'
 
 # The unit's status before these hooks, and after them.
 BEFORE = {'install': ('maintenance', 'installing charm software'),
@@ -121,56 +119,19 @@ def with_file(argv, stdin, directory):
     return argv, stdin
 
 
-class Forkserver:
-    """The process of forkserver.py; one serves all models of this process."""
-
-    _shared = None
-
-    @classmethod
-    def shared(cls):
-        if cls._shared is None:
-            cls._shared = cls()
-            atexit.register(cls._shared.close)
-        return cls._shared
-
-    def __init__(self):
-        env = dict(os.environ, PYTHONPATH=str(Path(__file__).parent.parent))
-        self.process: Any = subprocess.Popen(
-            [sys.executable, '-W', 'ignore', '-m', 'fakejuju.forkserver'], env=env,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
-
-    def start(self, file, directory, env, stdout, stderr):
-        """Start a hook; its pid."""
-        request = {'file': file, 'directory': directory, 'env': env, 'stdout': stdout,
-                   'stderr': stderr}
-        self.process.stdin.write(json.dumps(request) + '\n')
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def wait(self):
-        """The exit code of the hook that was started, as subprocess gives it."""
-        return int(self.process.stdout.readline())
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
-
 class Juju:
     """A model of one application, and the agents of its units.
 
-    `charm` is the directory of a built charm, `directory` a new one for the units' files. `forked`:
-    hooks of a real one are forked after all. The knobs are those of Model; or `model` is one that
-    has units already, with their files there. Use it as a context manager, or call close().
+    `charm` is the directory of a built charm, `directory` a new one for the units' files. The knobs
+    are those of Model; or `model` is one that has units already, with their files there. Not
+    `real`: units share the charm's directory. Use it as a context manager, or call close().
     """
 
-    def __init__(self, charm, directory, real=False, app=None, model=None, forked=None, **knobs):
+    def __init__(self, charm, directory, real=True, app=None, model=None, **knobs):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=model is not None)
         self.charm = Path(charm)
-        self.real = real         # each unit has the charm in a directory of its own
-        self.forked = not real if forked is None else forked
+        self.real = real
         self.metadata = yaml.safe_load((self.charm / 'metadata.yaml').read_text())
         endpoints = list(self.metadata.get('peers') or ())
         self.endpoint = endpoints[0] if endpoints else None
@@ -180,7 +141,8 @@ class Juju:
             for name, option in yaml.safe_load(options.read_text())['options'].items():
                 self.model.config.setdefault(name, option.get('default'))
         self.runs = []
-        self.history: Dict[str, Tuple[str, ...]] = {}  # unit -> its unitdata after each hook
+        # unit -> its unitdata when it was new and after each hook, as JSON
+        self.history: Dict[str, Tuple[str, ...]] = {}
         # A short path of its own: the address of a unix socket has at most 107 bytes.
         self.scratch = Path(tempfile.mkdtemp(prefix='fakejuju-'))
         self.agent = Agent(str(self.scratch / 'socket'))
@@ -192,8 +154,7 @@ class Juju:
 
     def copy(self, directory):
         """Another model that goes on from this one's state, the units' files included."""
-        other = type(self)(self.charm, directory, self.real, forked=self.forked,
-                           model=copy.deepcopy(self.model))
+        other = type(self)(self.charm, directory, self.real, model=copy.deepcopy(self.model))
         for name in self.model.units:
             shutil.copytree(str(self.unit_directory(name)), str(other.unit_directory(name)))
         other.runs = list(self.runs)
@@ -222,6 +183,11 @@ class Juju:
         shutil.rmtree(str(self.scratch))
 
     # What an operator does; the model's own verbs, and the files that go with them.
+
+    def __getattr__(self, name):
+        if name in VERBS:
+            return getattr(self.model, name)
+        raise AttributeError(name)
 
     def add_unit(self, name=None):
         name = self.model.add_unit(str(self.charm), name)
@@ -312,21 +278,6 @@ class Juju:
     def update_status(self, unit):
         self.model.unit(unit).due.add('update-status')
 
-    def elect(self, unit):
-        self.model.elect(unit)
-
-    def depose(self, unnoticed=False):
-        self.model.depose(unnoticed)
-
-    def remove_unit(self, unit):
-        self.model.remove_unit(unit)
-
-    def kill_unit(self, unit):
-        self.model.kill_unit(unit)
-
-    def forget_unit(self, unit):
-        self.model.forget_unit(unit)
-
     def remove_application(self):
         for unit in self.units():
             self.model.remove_unit(unit)
@@ -402,10 +353,6 @@ class Juju:
                     settings, bag.version = snapshot[id_][name]
                     bag.settings = dict(settings)
 
-    def unitdata_history(self, unit):
-        """What its unitdata was when the unit was new and after each hook, as JSON."""
-        return self.history[unit]
-
     def restore_unitdata(self, unit, hooks_ago=1):
         """What was on the unit's disk that many hooks ago is there again."""
         history = self.history[unit]
@@ -461,9 +408,6 @@ class Juju:
         return self.model.unit(unit).status
 
     # Hooks.
-
-    def next_hook(self, unit):
-        return self.model.next_hook(unit)
 
     def run(self, unit, **faults):
         """Run the unit's next hook, perhaps with a fault.
@@ -584,27 +528,24 @@ class Juju:
         run.env = context.environment(charm, self.agent.address, self.path,
                                       None if self.real else str(self.state_db(run.unit)))
         output = [str(home / name) for name in ('stdout', 'stderr')]
-        # A hook runs in a process group of its own, so that all of it can be killed.
-        if not self.forked:
-            with open(output[0], 'wb') as stdout, open(output[1], 'wb') as stderr:
-                command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' \
-                    else [str(file)]
-                process = subprocess.Popen(command, cwd=charm, env=run.env, stdout=stdout,
-                                           stderr=stderr, stdin=subprocess.DEVNULL,
-                                           start_new_session=True)
-            self.agent.serve(answers, lambda number: os.killpg(process.pid, number))
-            run.exit_code = process.wait()
-        elif run.hook.kind == 'exec':
-            raise NotModelled('juju exec in a forked hook')
-        else:
-            if not stat.S_IXUSR & file.stat().st_mode:
-                raise PermissionError('{} is not executable'.format(file))
-            server = Forkserver.shared()
-            pid = server.start(str(file), charm, run.env, *output)
-            self.agent.serve(answers, lambda number: os.kill(pid, number))
-            run.exit_code = server.wait()
+        pid, wait = self.start_hook(run, charm, file, output)
+        self.agent.serve(answers, lambda number: os.killpg(pid, number))
+        run.exit_code = wait()
         self.agent.end()
         run.stdout, run.stderr = (Path(path).read_text(errors='replace') for path in output)
+
+    def start_hook(self, run, charm, file, output):
+        """Start the hook in a process group of its own, so that all of it can be killed.
+
+        Its id, and what waits for its exit code.
+        """
+        with open(output[0], 'wb') as stdout, open(output[1], 'wb') as stderr:
+            command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' \
+                else [str(file)]
+            process = subprocess.Popen(command, cwd=charm, env=run.env, stdout=stdout,
+                                       stderr=stderr, stdin=subprocess.DEVNULL,
+                                       start_new_session=True)
+        return process.pid, process.wait
 
     def settle(self, units=None):
         """One hook per unit in turn until none is due; their Runs.

@@ -101,25 +101,11 @@ Dumper.add_representer(str, yaml_text)
 Dumper.add_representer(float, yaml_float)
 
 
-def compare(a, b):
-    """yaml.v2's order of keys: letters last, digits as numbers."""
-    at = len(os.path.commonprefix([a, b]))
-    if at in (len(a), len(b)):
-        return len(a) - len(b)
-    if a[at].isalpha() or b[at].isalpha():
-        return -1 if (a[at].isalpha(), a[at]) < (b[at].isalpha(), b[at]) else 1
-    number = '1' if '0' in (a[at], b[at]) and re.search(r'[1-9][0-9]*\Z', a[:at]) else ''
-
-    def key(text):
-        digits = ''.join(re.findall('^[0-9]+', text[at:]))
-        return int(number + digits or 0), len(digits), text[at]
-    return -1 if key(a) < key(b) else 1
-
-
 def in_order(value):
+    """Keys as yaml.v2 sorts them: digits as numbers."""
     if isinstance(value, dict):
-        keys = sorted(value, key=functools.cmp_to_key(compare))
-        return {key: in_order(value[key]) for key in keys}
+        return {key: in_order(value[key]) for key in sorted(value, key=lambda key: [
+            int(part) if part.isdigit() else part for part in re.split('([0-9]+)', key)])}
     return [in_order(each) for each in value] if isinstance(value, list) else value
 
 

@@ -1,7 +1,7 @@
 """A second way to run hooks: in this process, for histories by the thousand.
 
-It does for a hook what forkserver.py does, and undoes it afterwards. The charm's modules are
-imported anew by each hook; whatever of the frameworks lives as long as a process is put back,
+It does for a hook what forkserver.py does, and undoes it afterwards. The charm's modules
+are imported anew by each hook; whatever of the frameworks lives as long as a process is put back,
 and unitdata are in memory: what is not flushed when the hook ends is lost, as it would be with
 the process. test_random.py holds it against forked hooks.
 
@@ -13,17 +13,16 @@ import io
 import json
 import os
 import pickle
-import runpy
 import subprocess
 import sys
-import traceback
 import warnings
 from typing import Any, Dict, List
 
-from . import forkserver
-from .model import NotModelled
-from .reactive import PASSING
-from .runner import Juju, Killed
+import forkserver
+from fakejuju.model import NotModelled
+from fakejuju.reactive import PASSING
+from fakejuju.runner import Killed
+from forked import ForkedJuju
 
 
 class Ended(BaseException):
@@ -70,7 +69,7 @@ class Frameworks:
         return json.dumps({key: json.loads(data) for key, data in rows})
 
 
-class InProcessJuju(Juju):
+class InProcessJuju(ForkedJuju):
     """A Juju that starts no process, and can go back to a state that it had."""
 
     def __init__(self, charm, directory, **knobs):
@@ -124,7 +123,7 @@ class InProcessJuju(Juju):
         with as_a_process(charm, run.env, str(file)) as (stdout, stderr):
             frameworks = Frameworks(json.loads(self.unitdata[run.unit]))
             forkserver.answer_hook_tools(ask, lambda fd, text: (stdout, stderr)[fd - 1].write(text))
-            run.exit_code = exit_code_of(str(file))
+            run.exit_code = forkserver.exit_code_of(str(file))
             self.unitdata[run.unit] = frameworks.kept()
         run.stdout, run.stderr = stdout.getvalue(), stderr.getvalue()
         if problem and not isinstance(problem[0], Killed):
@@ -158,14 +157,3 @@ def as_a_process(directory, env, file):
         sys.path[:] = before[2]
         sys.argv = before[3]
         vars(subprocess).update(run=before[4], call=before[5])
-
-
-def exit_code_of(file):
-    try:
-        runpy.run_path(file, run_name='__main__')
-        return 0
-    except SystemExit as error:
-        return error.code if isinstance(error.code, int) else int(bool(error.code))
-    except BaseException:
-        traceback.print_exc()
-        return 1

@@ -65,6 +65,7 @@ def answer_hook_tools(ask, write):
 
 def run_hook(request):
     """In the child: become the hook."""
+    os.setsid()
     for fd, path in ((1, request['stdout']), (2, request['stderr'])):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(file, fd)
@@ -76,10 +77,14 @@ def run_hook(request):
     sys.dont_write_bytecode = False  # the caller's choice, not the hook's
     os.chdir(request['directory'])
     sys.argv = [request['file']]
-    client = runpy.run_path(os.path.join(os.path.dirname(__file__), 'hook-tool'))
+    client = runpy.run_path(os.path.join(os.path.dirname(__file__), 'fakejuju/hook-tool'))
     answer_hook_tools(client['ask'], lambda fd, text: os.write(fd, text.encode()))
+    return exit_code_of(request['file'])
+
+
+def exit_code_of(file):
     try:
-        runpy.run_path(request['file'], run_name='__main__')
+        runpy.run_path(file, run_name='__main__')
         return 0
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(bool(error.code))
