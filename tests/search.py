@@ -1,7 +1,7 @@
 """Every order: all states that a small world can come to, each entered once.
 
 The hooks are those of the real peers.py on real charms.reactive; each runs once for each input
-(fakejuju/remembered.py). Events and faults have a budget, hooks have none. A state is what the
+(remembered.py). Events and faults have a budget, hooks have none. A state is what the
 model and the units hold; of versions only whether they are equal counts, because Juju looks at
 nothing else.
 """
@@ -11,8 +11,8 @@ import random
 import time
 from collections import Counter
 
-from fakejuju.remembered import RememberedJuju
 from protocol import AT_A_CALL, FAULTS, Action, Trial, possible
+from remembered import RememberedJuju
 from world import World, calls
 
 # Follows from what happened, so it costs nothing.

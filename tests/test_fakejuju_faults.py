@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from fakejuju.remembered import RememberedJuju
+from remembered import RememberedJuju
 from forked import ForkedJuju
 
 pytest_plugins = ['probed']

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fakejuju.remembered import RememberedJuju
+from remembered import RememberedJuju
 from world import World, certificate, logged, pem, request
 
 # What YAML and JSON cannot carry cannot come into a bag.

@@ -15,10 +15,9 @@ import re
 from collections import defaultdict
 from typing import Any, Dict
 
+from fakejuju import reactive
+from fakejuju.runner import Killed, Run, with_file
 from forked import ForkedJuju
-
-from . import reactive
-from .runner import Killed, Run, with_file
 
 
 class Node:
