@@ -34,7 +34,7 @@ PIP_HOME = ['.config/pip/pip.conf', '.pip/pip.conf']
 def commands():
     """The two lines."""
     readme = (ROOT / 'README.md').read_text()
-    block = re.search('^```\n(.*?)^```$', readme, re.DOTALL | re.MULTILINE).group(1)
+    block = re.search('^```\n(python3 .*?)^```$', readme, re.DOTALL | re.MULTILINE).group(1)
     first, second = block.splitlines()
     return first, second
 
