@@ -22,7 +22,7 @@ from rich.table import Table
 ROOT = Path(__file__).parent.parent
 SUITES = {'11': 'bullseye', '12': 'bookworm', '13': 'trixie', 'sid': 'sid'}
 PACKAGES = 'python3,python3-venv,openssl,git'
-CHECKOUT = Path('/root/interface-tls')
+CHECKOUT = Path('/srv/interface-tls')
 # Ends all that runs in it, and its mounts, when it is killed or ends.
 ALONE = ['unshare', '--mount', '--pid', '--fork', '--kill-child']
 # What says to pip and to Python where packages are, and whom to trust.
