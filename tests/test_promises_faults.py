@@ -186,6 +186,17 @@ def test_p5_an_answer_is_signed_again_not_sent_again(world):
     assert it.announced('tls/1')[1:] == ['renewal by tls/0 #2']
 
 
+def test_p5_a_look_at_all_requests_forgets_no_answer_that_is_not_committed(world):
+    it = world(2)
+    it.ask_and_show()
+    it.do('tls/0', 'tls.set_cert("tls/1", {!r}); tls.get_requests()'.format(certificate('lost')),
+          fail_commit=True)
+    it.tell('tls/0', 'busy', '')
+    it.juju.config_changed('tls/0')
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['first by tls/0 #1']
+
+
 def test_p5_an_answer_in_an_action_that_is_not_committed_is_missed(world):
     it = world(2)
     it.ask_and_show()

@@ -126,3 +126,12 @@ def test_p10_a_repeated_request_changes_nothing_while_it_waits(world):
     assert it.last.changes == {}
     it.serve()
     assert len(it.announced('tls/1')) == 2
+
+
+def test_p10_the_first_answer_of_all_leaves_no_flag(world):
+    it = world()
+    unit = it.juju.add_unit()
+    it.juju.elect(unit)
+    while not it.answer(unit):
+        it.juju.run(unit)
+    assert it.flags(unit) == set()     # the bag that it was written into was empty
