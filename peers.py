@@ -27,7 +27,8 @@ DIGEST is the SHA-256 of the CSR's text, so an id says what was asked: whatever 
 again or replayed, a certificate beside another id is never taken for an answer to this CSR. N only
 says which of two requests is newer. Everything follows by comparison:
 
-    a request waits     unless the application bag has its very id, or one with a greater N
+    a request waits     unless the application bag has its very id, with an answer that the unit can
+                        take, or an id with a greater N
                         -> "sign certificate signing request", on the leader
     a unit takes        the certificate that stands beside its own id
                         -> "signed certificate available"
@@ -94,10 +95,11 @@ def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
         return 'it has {} bytes, more than {}'.format(len(encoded), most)
     if encoded.decode() != text:
         return 'it is not encodable as UTF-8'
-    if re.search('PRIVATE KEY( BLOCK)?-----', text):  # OpenPGP has the longer form
+    # In the spellings of OpenSSH and OpenPGP, too, and in such as only a person reads.
+    if re.search(r'PRIVATE\s+KEY(\s+BLOCK)?\s*----', text, re.IGNORECASE):
         return 'it holds a private key, and everybody in the model can read relation data'
     if not labels:
-        return None if text.strip() else 'it is empty'
+        return None if text.strip() and '\0' not in text else 'it is empty, or has a NUL'
     begin = '-----BEGIN ({})-----'.format('|'.join(labels))
     blocks = re.findall(r'(?:\A\ufeff|^)' + begin + r'[ \t]*\r?\n((?:' + PEM_LINE + r')+)'
                         r'-----END \1-----[ \t]*\r?$', text, re.MULTILINE)
@@ -135,8 +137,11 @@ def answered_number(bag: Mapping[str, Optional[str]], unit: str) -> int:
 
 def waits(unit: str, request_id: str, bag: Mapping[str, Optional[str]]) -> bool:
     """Whether that request of that unit still needs an answer beside the one that stands there."""
-    return bag.get(ANSWER_ID.format(unit)) != request_id \
-        and answered_number(bag, unit) <= int(request_id.split('-')[0])
+    certificate, refusal, answered_id = answer_in(bag, unit)
+    # Its very id beside what the unit cannot take is no answer: no leader wrote that by `set_cert`.
+    fault = fault_in(certificate, CERTIFICATE_LABELS) if certificate else fault_in(refusal or '')
+    newer = answered_number(bag, unit) > int(request_id.split('-')[0])
+    return bool(fault) if answered_id == request_id else not newer
 
 
 def digest_of(bag: Mapping[str, Optional[str]], unit: str) -> str:
@@ -342,8 +347,8 @@ class TlsPeers(RelationBase):
             if not obstacle:
                 answer = (text if labels else None, None if labels else text)
                 new = dict(zip(keys_of(unit), answer + self._request_of(me, unit)[:1]))
-                known = digests[-2:] + [digest_of(bag, unit) for bag in (answers, new)]
-                me['handed_out'][unit] = [ordered] + known
+                seen = digests[:1] + digests[-2:] + [digest_of(bag, unit) for bag in (answers, new)]
+                me['handed_out'][unit] = [ordered] + seen
                 obstacle = not self._write(me, new) and 'this unit lost the leadership or Juju'
             if obstacle:
                 _log('{} for {} not published: {}'.format(what, unit, obstacle))
@@ -478,7 +483,7 @@ class TlsPeers(RelationBase):
         fault = fault_in(certificate or '', CERTIFICATE_LABELS)
         if answered_id != id_of(me['number'], me['csr']):
             me['outcome'] = TAKEN if me['outcome'] == TAKEN else None  # a refusal was lifted
-        elif refusal and not certificate:
+        elif not certificate and not fault_in(refusal or ''):
             me['outcome'] = {'refused': refusal}
         elif fault:  # not by set_cert: whoever leads can write there by other means
             _log('certificate not taken: ' + fault)
@@ -505,8 +510,7 @@ class TlsPeers(RelationBase):
             request_id, csr = self._request_of(me, unit)
             kept = me['waiting'].pop(unit, None) == request_id  # answered in this hook, perhaps
             if request_id and (kept or waits(unit, request_id, answers)):
-                fault = fault_in(csr, REQUEST_LABELS)
-                if fault:
+                if (fault := fault_in(csr, REQUEST_LABELS)):
                     _log('request of {} is refused: {}'.format(unit, fault))
                     settings.update(zip(keys_of(unit), (None, fault, request_id)))
                 else:
@@ -642,13 +646,13 @@ def _require(what, text, labels=None):
     """Raise what is wrong with the text; without labels that it is a str is enough."""
     if not isinstance(text, str):
         raise TypeError('{}: expected str, not {}'.format(what, type(text).__name__))
-    fault = labels is not None and fault_in(text, labels)
-    if fault:
+    if labels is not None and (fault := fault_in(text, labels)):
         raise ValueError('{}: {}'.format(what, fault))
 
 
 def _log(message):
-    hookenv.log('interface:tls: ' + message, level=hookenv.WARNING)
+    # An argument of juju-log: no NUL, and not too long, whatever a bag holds.
+    hookenv.log('interface:tls: ' + message.replace('\0', '?')[:2000], level=hookenv.WARNING)
 
 
 def _start():

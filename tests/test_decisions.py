@@ -210,7 +210,16 @@ def test_the_number_of_an_answer(csr_id, number):
 ])
 def test_a_request_waits_unless_it_or_one_of_a_greater_number_is_answered(
         number, answered, result):
-    assert waits('tls/1', id_of(number, 'csr'), {'tls/1_csr_id': answered}) is result
+    for key, text in (('tls/1_signed_certificate', CERTIFICATE), ('tls/1_refusal', 'no')):
+        bag = {'tls/1_csr_id': answered, key: text}
+        assert waits('tls/1', id_of(number, 'csr'), bag) is result
+
+
+@pytest.mark.parametrize('beside', [
+    {}, {'tls/1_signed_certificate': 'junk'}, {'tls/1_refusal': 'é' * 1000},
+    {'tls/1_refusal': 'a NUL \0'}, {'tls/1_signed_certificate': 'junk', 'tls/1_refusal': 'no'}])
+def test_a_request_waits_though_its_id_is_there_beside_what_no_unit_takes(beside):
+    assert waits('tls/1', id_of(1, 'csr'), dict(beside, **{'tls/1_csr_id': id_of(1, 'csr')}))
 
 
 def test_the_digest_is_that_of_the_whole_answer():

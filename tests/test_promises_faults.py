@@ -353,3 +353,12 @@ def test_p6_every_hook_fails_once_at_its_end(world):
                 it.juju.run(unit)
     assert it.unserved() == []
     assert [len(it.announced(unit)) for unit in units] == [1, 1]
+
+
+def test_p5_three_answers_in_a_hook_whose_commit_fails(world):
+    it = world(2)
+    it.ask_and_show()
+    it.do('tls/0', 'for n in "abc":\n    tls.set_cert("tls/1", pem("CERTIFICATE", "first " + n))',
+          fail_commit=True)
+    it.answer_with('tls/0', 'tls/1', 'first d')
+    assert it.answer('tls/1') == certificate('first d')

@@ -316,3 +316,27 @@ def test_p3_an_old_answer_that_is_put_back_is_not_taken(world):
     assert it.certificate('tls/1') == certificate('renewal by tls/0 #1')
     it.heal()
     assert it.is_served('tls/1')
+
+
+@pytest.mark.parametrize('junk', ['', 'junk'])
+def test_p3_the_own_id_beside_no_certificate_keeps_no_unit_unserved(world, junk):
+    it = world(2)
+    it.ask_and_show()
+    it.write_app('tls/0', **{'tls/1_signed_certificate': junk,
+                             'tls/1_csr_id': it.request_id('tls/1')})
+    it.tell('tls/0', 'busy', '')
+    it.juju.elect('tls/1')             # the next leader, not compromised
+    it.juju.settle()
+    it.heal()
+    assert it.announced('tls/1')[-1].startswith('first by ')
+
+
+def test_p3_a_refusal_beside_junk(world):
+    it = world(2)
+    it.ask_and_show()
+    it.write_app('tls/0', **{'tls/1_signed_certificate': 'junk', 'tls/1_refusal': 'no',
+                             'tls/1_csr_id': it.request_id('tls/1')})
+    it.tell('tls/0', 'busy', '')
+    it.juju.settle()
+    it.heal()
+    assert it.unserved() == []

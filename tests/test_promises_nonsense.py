@@ -1,7 +1,8 @@
 """P3 and P12: what peers write, and what layers pass."""
 import pytest
 
-from world import certificate, id_of, logged, request
+from fakejuju import Juju
+from world import World, certificate, id_of, logged, request
 
 
 # P3 authority: only the leader's answers count; what a peer writes into its own bag harms
@@ -130,3 +131,24 @@ def test_p12_a_unit_that_never_saw_the_request_cannot_answer_it(world):
     it.answer_with('tls/1', 'tls/0', 'forged')
     assert 'get_csr_map() never handed out a request' in it.last.stderr
     assert it.last.exit_code == 1
+
+
+# As processes: a forked hook gives its arguments to no kernel.
+@pytest.mark.once
+@pytest.mark.parametrize('refuse', [
+    'tls.refuse_csr("tls/1", "bad \\0 byte")',
+    'hookenv.relation_set("certificates:0", {"tls/1_refusal": "é" * 100000, '
+    '"tls/1_signed_certificate": None, "tls/1_csr_id": ID}, app=True)'])
+def test_p9_no_reason_fails_a_hook(charm, tmp_path, refuse):
+    it = World(charm, tmp_path / 'real', Juju)
+    it.tell = lambda unit, name, text: (
+        it.juju.unit_directory(unit) / 'charm' / name).write_text(text)
+    try:
+        it.start(2)
+        it.ask_and_show()
+        it.do('tls/0', refuse.replace('ID', repr(it.request_id('tls/1'))))
+        it.juju.settle()
+        it.do('tls/1', 'tls.set_csr({!r})'.format(request('first')))
+        assert it.last.exit_code == 0, it.last.stderr[-200:]
+    finally:
+        it.juju.close()

@@ -72,7 +72,8 @@ class Certificates:
         """Whether its request has no answer; `again`: or has one that can be replaced."""
         request, answer = self.request(unit), self.answer(unit)
         return bool(request.csr) and request.number >= max(answer.number, 1) \
-            and (again or request.id != answer.id)
+            and (again or request.id != answer.id
+                 or not (answer.certificate or answer.refusal))
 
     def give(self, unit: ops.Unit, certificate: str = '', refusal: str = '') -> None:
         """Answer the request of that unit by the one or the other."""
