@@ -96,7 +96,7 @@ def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
     if encoded.decode() != text:
         return 'it is not encodable as UTF-8'
     # In the spellings of OpenSSH and OpenPGP, too, and in such as only a person reads.
-    if re.search(r'PRIVATE\s+KEY(\s+BLOCK)?\s*----', text, re.IGNORECASE):
+    if re.search(r'PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----', text, re.IGNORECASE):
         return 'it holds a private key, and everybody in the model can read relation data'
     if not labels:
         return None if text.strip() and '\0' not in text else 'it is empty, or has a NUL'
@@ -347,8 +347,8 @@ class TlsPeers(RelationBase):
             if not obstacle:
                 answer = (text if labels else None, None if labels else text)
                 new = dict(zip(keys_of(unit), answer + self._request_of(me, unit)[:1]))
-                seen = digests[:1] + digests[-2:] + [digest_of(bag, unit) for bag in (answers, new)]
-                me['handed_out'][unit] = [ordered] + seen
+                seen = digests + [digest_of(bag, unit) for bag in (answers, new)]
+                me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[-8:]
                 obstacle = not self._write(me, new) and 'this unit lost the leadership or Juju'
             if obstacle:
                 _log('{} for {} not published: {}'.format(what, unit, obstacle))
@@ -609,7 +609,7 @@ class TlsPeers(RelationBase):
         leads       last answer of is-leader
         waiting     on a leader: unit -> id of its request that was not seen answered
         handed_out  unit -> [id of what get_csr_map gave, and digests: of the answer that stood
-                    there then, and of those written here since (their commit may have failed)]
+                    there then, and of the last written here (their commit may have failed)]
         context     JUJU_CONTEXT_ID of the last look; None before the first hook of this code
         """
         new = {'relation': None, 'csr': None, 'number': 0, 'outcome': None, 'leads': False,

@@ -87,7 +87,7 @@ VARIANTS = [
               "if csr is None and request_id != ordered")]),
     Variant('a refusal by csr makes an old order one for it',
             'p2_a_refusal_with_csr_does_not_make_an_old_order_the_order_for_it',
-            [("me['handed_out'][unit] = [ordered] + seen",
+            [("me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[-8:]",
               "me['handed_out'][unit] = [self._request_of(me, unit)[0]] + known")]),
     Variant('compares the ids of answers alone',
             'p4_an_old_order_does_not_replace_what_another_leader_answered_meanwhile',
@@ -95,16 +95,16 @@ VARIANTS = [
     Variant('takes what it published for what stands there',
             'p4_an_answer_whose_commit_failed_can_be_given_again',
             [("for bag in (answers, new)]", "for bag in (new,)][-1:]"),
-             ("seen = digests[:1] + digests[-2:] + ", "seen = ")]),
+             ("seen = digests + ", "seen = ")]),
     Variant('answers count as published when the hook ends',
             'p5_an_answer_in_an_action_that_is_not_committed_is_missed',
-            [("me['handed_out'][unit] = [ordered] + seen\n",
-              "me['handed_out'][unit] = [ordered] + seen\n"
+            [("me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[-8:]\n",
+              "me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[-8:]\n"
               "                me['waiting'].pop(unit, None)\n")]),
     Variant('answers are sent again after a failed commit',
             'p5_an_answer_is_signed_again_not_sent_again',
-            [("me['handed_out'][unit] = [ordered] + seen\n",
-              "me['handed_out'][unit] = [ordered] + seen\n"
+            [("me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[-8:]\n",
+              "me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[-8:]\n"
               "                unitdata.kv().set('sent', new)\n"),
              ("            self._take(me)  # Juju need",
               "            self._write(me, unitdata.kv().get('sent', {}))\n"

@@ -362,3 +362,24 @@ def test_p5_three_answers_in_a_hook_whose_commit_fails(world):
           fail_commit=True)
     it.answer_with('tls/0', 'tls/1', 'first d')
     assert it.answer('tls/1') == certificate('first d')
+
+
+def test_p5_three_answers_after_one_that_was_committed(world):
+    it = world(2)
+    it.ask_and_show()
+    it.answer_with('tls/0', 'tls/1', 'first z')
+    it.do('tls/0', 'for n in "abc":\n    tls.set_cert("tls/1", pem("CERTIFICATE", "first " + n))',
+          fail_commit=True)
+    it.answer_with('tls/0', 'tls/1', 'first d')
+    assert it.answer('tls/1') == certificate('first d')
+
+
+def test_p5_two_answers_twice_in_vain(world):
+    it = world(2)
+    it.ask_and_show()
+    it.answer_with('tls/0', 'tls/1', 'first z')
+    for n in 'abc':
+        it.answer_with('tls/0', 'tls/1', 'first ' + n, fail_commit=True)
+    it.juju.settle()
+    it.answer_with('tls/0', 'tls/1', 'first d')
+    assert it.answer('tls/1') == certificate('first d')

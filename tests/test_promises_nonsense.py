@@ -152,3 +152,12 @@ def test_p9_no_reason_fails_a_hook(charm, tmp_path, refuse):
         assert it.last.exit_code == 0, it.last.stderr[-200:]
     finally:
         it.juju.close()
+
+
+def test_p12_words_before_a_block_are_no_private_key(world):
+    it = world(2)
+    it.ask_and_show()
+    it.do('tls/0', 'tls.set_cert("tls/1", "subject=CN = ACME private key\\n" + '
+                   'pem("CERTIFICATE", "first by hand"))')
+    assert it.last.exit_code == 0
+    assert it.answer('tls/1')
