@@ -136,7 +136,7 @@ class Trial:
     def check(self, run, kv_before, app_before, leader_before):
         juju, unit = self.world.juju, run.unit
         kv, app = juju.kv(unit), juju.app_bag()
-        self.expect(run.exit_code == 0, 'P9', 'a hook failed by itself: ' + run.stderr[-2000:])
+        self.expect(run.exit_code == 0, 'P9', 'a hook failed by itself: {}', run.stderr[-2000:])
         self.check_bags(run, app_before, app)
         self.check_certificate(unit, kv_before, kv, app_before)
         self.check_flags(unit, kv, leader_before)

@@ -187,4 +187,4 @@ def renamed(text):
     def name(match):
         return names.setdefault(match.group(), 'id {}'.format(len(names)))
 
-    return re.sub('[0-9a-f]{32}', name, text)
+    return re.sub('(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])', name, text)
