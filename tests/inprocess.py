@@ -36,7 +36,9 @@ class Frameworks:
 
     registered: List[Any] = []  # what they have run at the start and at the end of each hook
 
-    def __init__(self, values):
+    charm = None  # the last hook's: its metadata.yaml, which takes long to parse, stays parsed
+
+    def __init__(self, charm, values):
         for name in forkserver.PRELOADED:
             importlib.import_module(name)
         from charmhelpers.core import hookenv, unitdata
@@ -50,7 +52,10 @@ class Frameworks:
             for each in arguments:
                 if isinstance(each, trace.LogTracer):
                     each.__init__()  # it was made when its module was imported
-        hookenv.cache.clear()
+        for key in list(hookenv.cache):
+            if Frameworks.charm != charm or not key.startswith('["<function metadata '):
+                del hookenv.cache[key]
+        Frameworks.charm = charm
         hookenv._cache_config = trace._tracer = None
         bus.Handler.clear()
         RelationBase._cache.clear()
@@ -121,7 +126,7 @@ class InProcessJuju(ForkedJuju):
                 raise Ended()
 
         with as_a_process(charm, run.env, str(file)) as (stdout, stderr):
-            frameworks = Frameworks(json.loads(self.unitdata[run.unit]))
+            frameworks = Frameworks(charm, json.loads(self.unitdata[run.unit]))
             forkserver.answer_hook_tools(ask, lambda fd, text: (stdout, stderr)[fd - 1].write(text))
             run.exit_code = forkserver.exit_code_of(str(file))
             self.unitdata[run.unit] = frameworks.kept()
@@ -136,24 +141,31 @@ class InProcessJuju(ForkedJuju):
 def as_a_process(directory, env, file):
     """What a process has of its own; (stdout, stderr)."""
     before = dict(os.environ), os.getcwd(), list(sys.path), sys.argv, subprocess.run, \
-        subprocess.call
+        subprocess.call, sys.dont_write_bytecode
     stdout, stderr = io.StringIO(), io.StringIO()
     try:
-        os.environ.clear()
-        os.environ.update(env)
+        become(env)
         os.chdir(directory)
-        sys.argv = [file]
-        for name in list(sys.modules):
-            if name.split('.')[0] in ('reactive', 'relations'):
+        sys.argv, sys.dont_write_bytecode = [file], False
+        for name, module in list(sys.modules.items()):
+            # A package without __init__.py holds nothing, and looks itself at where it is.
+            if name.split('.')[0] in ('reactive', 'relations') and module.__file__:
                 del sys.modules[name]
         with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr), \
                 warnings.catch_warnings():
             warnings.simplefilter('ignore')
             yield stdout, stderr
     finally:
-        os.environ.clear()
-        os.environ.update(before[0])
+        become(before[0])
         os.chdir(before[1])
         sys.path[:] = before[2]
-        sys.argv = before[3]
+        sys.argv, sys.dont_write_bytecode = before[3], before[6]
         vars(subprocess).update(run=before[4], call=before[5])
+
+
+def become(env):
+    """Have that environment; what is the same is not set again, which takes time."""
+    for name in set(os.environ) - set(env):
+        del os.environ[name]
+    os.environ.update({name: value for name, value in env.items()
+                       if os.environ.get(name) != value})
