@@ -6,18 +6,17 @@ by its answer to the next one. When the same hook starts again from the same fil
 environment, its calls are answered by the model of now, along the tree; where an answer is new,
 the hook runs for real, gets the answers of so far, and goes on with new ones.
 
-Of a unit's files that is unitdata only: for charms that keep nothing else.
+Of a unit's files that is unitdata only: for charms that keep nothing else. For real means in this
+process, as inprocess.py does it.
 """
 import functools
 import json
-import pickle
 import re
 from collections import defaultdict
 from typing import Any, Dict
 
-from fakejuju import reactive
 from fakejuju.runner import Killed, Run, with_file
-from forked import ForkedJuju
+from inprocess import InProcessJuju
 
 
 class Node:
@@ -63,7 +62,7 @@ class Recorder:
 parsed = functools.lru_cache(maxsize=10000)(json.loads)
 
 
-class RememberedJuju(ForkedJuju):
+class RememberedJuju(InProcessJuju):
     """A Juju that runs each hook once for each input, and can go back to a state that it had."""
 
     memories: Dict[str, Dict[Any, Root]] = defaultdict(dict)  # of all models of a charm
@@ -72,22 +71,18 @@ class RememberedJuju(ForkedJuju):
         super().__init__(charm, directory, **knobs)
         self.memory = self.memories[str(charm)]  # what a hook starts from -> Root
         self.used = {}          # what of that happened here
-        self.files = {}         # hook -> what the charm has for it
-        self.unitdata = {}      # unit -> JSON
         self.lives = {}         # unit -> how many units have had that name
         self.real_runs = self.reused = 0
 
     def save(self):
-        return pickle.dumps(self.model, -1), dict(self.unitdata), dict(self.lives), \
-            dict(self.history)
+        return super().save(), dict(self.lives)
 
     def load(self, state):
-        self.model = pickle.loads(state[0])
-        self.unitdata, self.lives, self.history = (dict(each) for each in state[1:])
+        super().load(state[0])
+        self.lives = dict(state[1])
 
     def add_unit(self, name=None):
         name = super().add_unit(name)
-        self.unitdata[name] = '{}'
         self.lives[name] = self.lives.get(name, 0) + 1
         return name
 
@@ -97,17 +92,8 @@ class RememberedJuju(ForkedJuju):
     def unitdata_text(self, unit):
         return self.unitdata[unit]
 
-    def set_unitdata(self, unit, text):
-        self.unitdata[unit] = text
-
     def charm_directory(self, unit):
         return str(self.charm)  # also of a unit that this state does not have
-
-    def hook_file(self, unit, hook):
-        key = hook.kind == 'action', hook.name
-        if key not in self.files:
-            self.files[key] = super().hook_file(unit, hook)
-        return self.files[key]
 
     def starts_from(self, unit, hook):
         """All that a hook can know before it calls a hook tool: its environment follows from it."""
@@ -152,11 +138,10 @@ class RememberedJuju(ForkedJuju):
         run.exit_code, self.unitdata[unit] = node.end
 
     def execute_for_real(self, run, context, file, before, recorder):
-        database = self.state_db(run.unit)
-        reactive.restore(database, json.loads(before))
+        self.unitdata[run.unit] = before
         super().execute(run, context, file, recorder)
         # A context never comes again: which one it was makes no difference to any later hook.
-        return run.exit_code, json.dumps(reactive.kv(database), sort_keys=True).replace(
+        return run.exit_code, json.dumps(super().kv(run.unit), sort_keys=True).replace(
             context.id, 'past')
 
     def ends(self):
