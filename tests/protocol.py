@@ -53,12 +53,13 @@ EVENTS = {
     'status': lambda juju, unit: juju.update_status(unit),
     'skip': lambda juju, unit: juju.skip(unit),
     'lose': lambda juju, unit: juju.lose_unitdata(unit),
+    'restore': lambda juju, unit: juju.restore_unitdata(unit, since_other(juju, unit)),
 }
 
 
-def possible(world):
+def possible(trial):
     """What can happen now; a 'hook' may as well be each of FAULTS."""
-    juju, model = world.juju, world.juju.model
+    juju, model = trial.juju, trial.juju.model
     for name, unit in sorted(model.units.items()):
         if unit.life == 'dead':
             yield Action('forget' if unnoticed(juju, name) else 'return', name)
@@ -76,6 +77,8 @@ def possible(world):
             yield Action('remove', name)
             yield Action('die', name)
             yield Action('restart', name)
+            if since_other(juju, name):
+                yield Action('restore', name)
         if unit.installed and 'update-status' not in unit.due:
             yield Action('status', name)
         if unit.installed and not unit.actions:
@@ -93,7 +96,15 @@ def possible(world):
                 yield Action('reissue', name)
     if model.leader:
         yield Action('depose')
+    for owner in sorted(trial.earlier):
+        yield Action('restore_bag', owner)
     yield Action('add')
+
+
+def since_other(juju, unit):
+    """How many hooks ago unitdata last were other than now; 0 if never."""
+    history = juju.history[unit]
+    return next((ago for ago in range(1, len(history)) if history[-1 - ago] != juju.unitdata[unit]), 0)
 
 
 def unnoticed(juju, unit):
@@ -105,7 +116,9 @@ def unnoticed(juju, unit):
 class Trial:
     def __init__(self, world):
         self.world = world
+        self.juju = world.juju
         self.requests = {}    # id -> text: what each id stood for when it was published
+        self.earlier = {}     # owner of a bag -> all bags before its last change
         self.story = []
 
     def do(self, action):
@@ -116,15 +129,20 @@ class Trial:
             return self.run(action)
         if action.kind in CHARM_ACTIONS:
             juju.action(action.unit, action.kind)
+        elif action.kind == 'restore_bag':
+            juju.restore_bags(self.earlier.pop(action.unit), action.unit)
+            for unit in juju.units():  # the controller was away
+                juju.restart_agent(unit)
         else:
             EVENTS[action.kind](juju, action.unit)
         return None
 
     def run(self, action):
         juju, unit = self.world.juju, action.unit
-        before = juju.kv(unit), juju.app_bag(), juju.model.leader
+        before, bags = (juju.kv(unit), juju.app_bag(), juju.model.leader), juju.bags()
         run = juju.run(unit, **FAULTS[action.kind](juju, action.at))
         self.story[-1] = tell(action, run)
+        self.earlier.update(dict.fromkeys(run.changes, bags))
         if run.exit_code and any(call.code is None or call.stderr == DISCONNECTED[2]
                                  for call in run.calls):
             return run  # killed, or failed rightly: nothing was written anywhere

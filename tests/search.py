@@ -3,7 +3,7 @@
 The hooks are those of the real peers.py on real charms.reactive; each runs once for each input
 (remembered.py). Events and faults have a budget, hooks have none. A state is what the
 model and the units hold; of versions only whether they are equal counts, because Juju looks at
-nothing else.
+nothing else, and how far they are ahead of a bag that was restored.
 """
 import hashlib
 import marshal
@@ -11,7 +11,7 @@ import random
 import time
 from collections import Counter
 
-from protocol import AT_A_CALL, FAULTS, Action, Trial, possible
+from protocol import AT_A_CALL, FAULTS, Action, Trial, possible, since_other
 from remembered import RememberedJuju
 from world import World, calls
 
@@ -67,18 +67,20 @@ class Search:
         self.seconds = time.monotonic() - started
 
     def save(self):
-        return self.juju.save(), dict(self.trial.requests), list(self.trial.story)
+        return self.juju.save(), dict(self.trial.requests), dict(self.trial.earlier), \
+            list(self.trial.story)
 
     def load(self, state):
-        juju, requests, story = state
+        juju, requests, earlier, story = state
         self.juju.load(juju)
-        self.trial.requests, self.trial.story = dict(requests), list(story)
+        self.trial.requests, self.trial.earlier = dict(requests), dict(earlier)
+        self.trial.story = list(story)
         self.juju.runs = []
 
     def choices(self, state, spent):
         """(action, what is spent after it) of all that can happen in this state."""
         quiet = True
-        for action in list(possible(self.world)):
+        for action in list(possible(self.trial)):
             if action.kind == 'hook':
                 quiet = False
                 yield action, spent
@@ -133,13 +135,25 @@ class Search:
     def key(self, spent):
         """What this state is, as far as anything can depend on it."""
         model, relation = self.juju.model, self.juju.relation()
-        versions = {name: bag.version for name, bag in relation.units.items()}
+        # What a bag or a disk may go back to, as long as there is a budget for it.
+        earlier = {} if self.spend('restore_bag', spent) is None else {
+            owner: bags[relation.id][owner] for owner, bags in sorted(self.trial.earlier.items())}
+        versions = {owner: [bag.version] + [number for name, (_, number) in earlier.items()
+                                            if name == owner]
+                    for owner, bag in [*relation.units.items(), (model.app, relation.app)]}
+
+        def seen(owner, version):
+            """Of each of them: whether this is behind (-1), or how far it is ahead."""
+            return [max(version - each, -1) for each in versions.get(owner, ())]
 
         def version(hook):
-            if hook is None:
-                return None
-            now = versions.get(hook.remote_unit, relation.app.version)
-            return tuple(hook._replace(version=hook.version == now))
+            return hook and (*hook._replace(version=0),
+                             seen(hook.remote_unit or model.app, hook.version))
+
+        def past(unit):
+            ago = since_other(self.juju, unit)
+            return self.juju.history[unit][-1 - ago] \
+                if ago and self.spend('restore', spent) is not None else None
 
         units = [(
             unit.name, unit.life, unit.installed, unit.started, sorted(unit.due),
@@ -148,16 +162,17 @@ class Search:
             unit.leader_settings_seen == model.leader_settings_version, sorted(unit.created),
             sorted(unit.reloaded), sorted(unit.left),
             [(id_, sorted(missed)) for id_, missed in sorted(unit.missed.items())],
-            [(name, seen == versions[name])
-             for name, seen in sorted(unit.members.get(relation.id, {}).items())],
-            unit.app_seen.get(relation.id) == relation.app.version,
+            [(name, seen(name, known))
+             for name, known in sorted(unit.members.get(relation.id, {}).items())],
+            seen(model.app, unit.app_seen.get(relation.id, 0)),
             sorted(unit.changed_pending.items()), sorted(unit.cache.items()),
-            self.juju.unitdata[unit.name], self.juju.lives[unit.name],
+            self.juju.unitdata[unit.name], self.juju.lives[unit.name], past(unit.name),
         ) for _, unit in sorted(model.units.items())]
         bags = [(name, sorted(bag.settings.items()))
                 for name, bag in sorted(relation.units.items())]
         state = (units, bags, sorted(relation.app.settings.items()), sorted(relation.alive),
                  relation.dying, model.leader, model.unit_count,
+                 [(owner, sorted(settings.items())) for owner, (settings, _) in earlier.items()],
                  sorted(spent.items()), sorted(self.trial.requests.items()))
         # Version 0 of the format: with equal values it gives equal bytes.
         return hashlib.blake2b(marshal.dumps(state, 0), digest_size=16).digest()
