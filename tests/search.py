@@ -22,10 +22,13 @@ FREE = ('hook', 'elect', 'forget', 'finish')
 class Search:
     """From `units` new units, or from these at rest.
 
-    budget: {kinds of actions that share it: how many of them may happen}.
+    budget: {kinds of actions that share it: how many of them may happen}. Where bags are restored
+    there are no caches across hooks: a version comes again with other content, and an agent that
+    knew it would show the old one, in a full look, too.
     """
 
     def __init__(self, charm, directory, units, budget, at_rest=False, **knobs):
+        knobs.setdefault('stale_caches', not any('restore_bag' in kinds for kinds in budget))
         self.world = World(charm, directory, juju=RememberedJuju, **knobs)
         self.juju = self.world.juju
         self.trial = Trial(self.world)

@@ -4,7 +4,8 @@ A world starts with units that have run nothing yet, the first of them elected, 
 rest. Covered is every interleaving of their hooks, and in every state that comes up every action
 that still has a budget; when no hook is left, a settling to the end. An election, that Juju
 learns of a death, and an answer to requests that a slow signer has on the desk cost nothing.
-Juju is as in its default here: stale caches, and the leader told of its own application bag.
+Juju is as in its default here: stale caches (but where bags are restored), and the leader told of
+its own application bag.
 
 Not covered: more than that many events in one history; a second fault in a retried hook; hooks
 of two units that overlap in time, but for a leadership lost in the middle of one.
@@ -24,6 +25,9 @@ REISSUE = 'reissue'
 TWICE = 'again'                        # committed, and run again all the same
 FORGOTTEN = 'skip/lose'                # a hook that counts as done; a follower's unitdata
 SLOW = 'slow'                          # what waits is answered hooks later
+DISK = 'restore'                       # unitdata as they were before they last changed
+BAG = 'restore_bag'                    # a unit's, or the application's; all agents restart
+RESTORED = 'restore/restore_bag'
 
 NOTHING, REST = False, True
 
@@ -45,6 +49,7 @@ def search(charm, directory, record_property, units, at_rest, *kinds):
     (REST, [LEADER, COMMIT, REISSUE, SLOW]),
     (NOTHING, [COMMIT, REFUSAL]),
     (REST, [TWICE, FORGOTTEN, RENEWAL]),
+    (REST, [DISK, BAG, COMMIT, RENEWAL]),
 ])
 def test_two_units_in_every_order(charm, tmp_path, record_property, at_rest, kinds):
     search(charm, tmp_path / 'model', record_property, 2, at_rest, *kinds)
@@ -58,6 +63,13 @@ def test_two_units_in_every_order(charm, tmp_path, record_property, at_rest, kin
     (REST, [LOST, COMMIT, DEPARTURE, AGAIN]),
     (REST, [COMMIT, REFUSAL, RENEWAL, REISSUE]),
     (REST, [LOST, TWICE, FORGOTTEN, RENEWAL]),
+    (REST, [DISK, BAG, LEADER, RENEWAL]),
+    (REST, [RESTORED, LOST, COMMIT, AGAIN]),
+    (REST, [RESTORED, COMMIT, REFUSAL, RENEWAL]),
+    (REST, [RESTORED, COMMIT, REISSUE, SLOW]),
+    (REST, [RESTORED, TWICE, FORGOTTEN, RENEWAL]),
+    (REST, [RESTORED, DEPARTURE, RENEWAL]),
+    (NOTHING, [RESTORED]),
     (NOTHING, [TWICE, FORGOTTEN]),
     (NOTHING, [LEADER, COMMIT]),
     (NOTHING, [COMMIT, DEPARTURE]),
@@ -72,7 +84,7 @@ def test_two_units_in_every_order_at_length(charm, tmp_path, record_property, at
 
 
 EVENTS = ['depose', 'remove', 'die', 'add', 'renew', 'repeat', 'slow', 'restart',
-          'status', 'refuse', 'reissue', 'skip', 'lose']
+          'status', 'refuse', 'reissue', 'skip', 'lose', DISK, BAG]
 FAULTS = ['deposed', 'overtaken', 'uncommitted', 'again', 'kill', 'disconnected']
 
 
