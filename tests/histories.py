@@ -2,10 +2,20 @@
 from typing import NamedTuple, Tuple
 
 from inprocess import InProcessJuju
-from world import AVAILABLE, CREATE, SIGN, World, certificate, id_of, text_in
+from world import AVAILABLE, CREATE, METADATA, SIGN, World, assemble, certificate, id_of, text_in
 
 KNOBS = [{}, {'leader_notified': False}, {'stale_caches': False}, {'departed_sent': False},
          {'version': '2.9.50'}, {'version': '4.0.1'}, {'subordinate': True}]
+
+
+# What a peer gone bad writes into its own bag, or a leader into the application's.
+NONSENSE = [{'csr_number': 'x'}, {'csr_number': '0'}, {'csr_number': ''}, {'csr': 'junk'}, {'csr': ''},
+            {'csr_number': 15 * '9'}, {'csr_number': 17 * '9'}, {'csr_number': 18 * '9'},
+            {'csr_number': 19 * '9'}]
+FORGED = [{'csr_id': '{}-{}'.format(15 * '9', 64 * '0'), 'signed_certificate': certificate('forged')},
+          {'csr_id': '{}-{}'.format(16 * '9', 64 * '0'), 'refusal': 'forged'},
+          {'csr_id': 'junk'}, {'csr_id': ''}, {'csr_id': '{}-{}'.format(15 * '9', 64 * '0')},
+          {'signed_certificate': 'junk'}, {'signed_certificate': ''}]
 
 
 class Violation(AssertionError):
@@ -46,7 +56,8 @@ HOOK_FAULTS = {
 }
 TASKS = ('renew', 'repeat', 'slow', 'finish', 'refuse', 'reissue')
 OTHERS = ('skip', 'restore', 'lose', 'snapshot', 'restore_bags', 'restart', 'reboot', 'status',
-          'elect', 'depose', 'add', 'remove', 'die', 'forget', 'return', 'settle')
+          'elect', 'depose', 'add', 'remove', 'die', 'forget', 'return', 'settle', 'nonsense',
+          'forge', 'note', 'sign_noted', 'rename', 'end')
 
 
 def draw(rng, most_units=4):
@@ -66,9 +77,17 @@ def draw(rng, most_units=4):
         else:
             kind = rng.choice(OTHERS)
             arguments = {'restore': (rng.randint(1, 12),), 'restore_bags': (
-                rng.randint(0, 2), rng.choice([None, 'tls', *units]))}.get(kind, ())
+                rng.randint(0, 2), rng.choice([None, 'tls', *units])),
+                'nonsense': (rng.choice(NONSENSE),), 'forge': (rng.choice(FORGED),)}.get(kind, ())
             events.append(Event(kind, unit, arguments))
     return events
+
+
+# By a layer that signs elsewhere, and has the request from there.
+SIGN_NOTED = '''
+for unit, csr, answer in {!r}:
+    tls.set_cert(unit, answer, csr=csr)
+'''
 
 
 class History:
@@ -76,11 +95,17 @@ class History:
         self.world = World(charm, directory, InProcessJuju, **knobs)
         self.juju = self.world.juju
         self.pristine = self.juju.save()
+        self.charm = self.juju.set_charm(charm)
+        # The same, but for the name of its endpoint.
+        self.renamed = assemble(directory / 'renamed', charm / 'hooks/relations/tls/peers.py',
+                                metadata=dict(METADATA, peers={'renamed': {'interface': 'tls'}}))
 
     def play(self, events):
         """Violation if anything is not as P15 says."""
+        self.juju.set_charm(self.charm)  # of what the last history left
+        self.juju.charm = self.charm
         self.juju.load(self.pristine)
-        self.juju.runs, self.snapshots = [], []
+        self.juju.runs, self.snapshots, self.noted, self.ends = [], [], [], False
         self.lines = []
         for event in events:
             self.do(event)
@@ -162,6 +187,23 @@ class History:
             self.add(unit)
         elif kind == 'settle':
             self.settle()
+        elif kind == 'nonsense' and unit in juju.relation().units:
+            juju.write(unit, **arguments[0])
+        elif kind == 'forge' and model.leader:
+            juju.write_app(model.leader, **{
+                '{}_{}'.format(unit, key): value for key, value in arguments[0].items()})
+        elif kind == 'note':
+            requests = [(each, juju.bag(each).get('csr') or '') for each in juju.units()]
+            self.noted = [(each, csr, certificate(text_in(csr) + ' by somebody later'))
+                          for each, csr in requests if 'BEGIN' in csr]
+        elif kind == 'sign_noted' and alive:
+            self.world.tell(unit, 'script.py', SIGN_NOTED.format(self.noted))
+        elif kind == 'rename' and model.major < 4 and self.juju.charm == self.charm and all(
+                each.life == 'alive' and each.started for each in model.units.values()):
+            for each in juju.units():
+                juju.refresh(each, self.renamed)
+        elif kind == 'end':
+            self.ends = True
 
     def add(self, name=None):
         unit = self.juju.add_unit(name)
@@ -209,6 +251,10 @@ class History:
         self.status()
         self.expect(all(not run.changes for run in juju.runs[runs:]), 'it writes at rest')
         self.expect(before == [self.world.remembered(unit) for unit in juju.units()], 'no rest')
+        if self.ends:
+            juju.remove_relation(juju.relation().id)
+            self.settle()
+            self.status()
 
     def fails(self, events):
         try:

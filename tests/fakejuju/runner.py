@@ -241,7 +241,8 @@ class Juju:
     def deploy(self, unit):
         """Swap the unit's charm."""
         agent = self.model.unit(unit)
-        old, agent.charm, agent.upgrade, agent.endpoints = agent.charm, agent.upgrade, None, None
+        old, agent.charm = agent.charm, agent.upgrade or agent.charm  # a retry has it already
+        agent.upgrade = agent.endpoints = None
         agent.due.discard('upgrade-charm')
         self.model.watch_again(agent)
         if self.real:  # what the old revision brought goes, what the unit made stays
