@@ -200,7 +200,8 @@ class History:
         elif kind == 'sign_noted' and alive:
             self.world.tell(unit, 'script.py', SIGN_NOTED.format(self.noted))
         elif kind == 'rename' and model.major < 4 and self.juju.charm == self.charm and all(
-                each.life == 'alive' and each.started for each in model.units.values()):
+                each.life == 'alive' and each.started and not each.failed and not each.queued
+                for each in model.units.values()):
             for each in juju.units():
                 juju.refresh(each, self.renamed)
         elif kind == 'end':
