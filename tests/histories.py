@@ -9,8 +9,9 @@ KNOBS = [{}, {'leader_notified': False}, {'stale_caches': False}, {'departed_sen
          {'version': '2.9.50'}, {'version': '4.0.1'}, {'subordinate': True}]
 
 
-# What a peer gone bad writes into its own bag, or a leader into the application's.
-NONSENSE = [{'csr_number': 'x'}, {'csr_number': '0'}, {'csr_number': ''}, {'csr': 'junk'}, {'csr': ''},
+# What a peer gone bad writes into its own bag, or a leader into the application's. (A CSR without
+# a number is the original's request: of a unit with no record it is taken for one.)
+NONSENSE = [{'csr_number': 'x'}, {'csr_number': '0'}, {'csr': 'junk'}, {'csr': ''},
             {'csr_number': 15 * '9'}, {'csr_number': 17 * '9'}, {'csr_number': 18 * '9'},
             {'csr_number': 19 * '9'}]
 FORGED = [{'csr_id': '{}-{}'.format(15 * '9', 64 * '0'), 'signed_certificate': certificate('forged')},
