@@ -61,7 +61,8 @@ VARIANTS = [
     Variant('an answer is dropped when its unit says something',
             'p15_every_hook_runs_again_after_its_commit',
             [("        elif me['leads']:\n            self._survey(me, {unit})",
-              "        elif me['leads']:\n            self._write(me, dict.fromkeys(keys_of(unit)))\n"
+              "        elif me['leads']:\n"
+              "            self._write(me, dict.fromkeys(keys_of(unit)))\n"
               "            self._survey(me, {unit})")], search=['again', 'renew'], breaks='P4'),
     Variant('believes its record: a request that was not committed',
             'p5_a_request_is_published_again_with_its_id',

@@ -14,9 +14,10 @@ KNOBS = [{}, {'leader_notified': False}, {'stale_caches': False}, {'departed_sen
 NONSENSE = [{'csr_number': 'x'}, {'csr_number': '0'}, {'csr': 'junk'}, {'csr': ''},
             {'csr_number': 15 * '9'}, {'csr_number': 17 * '9'}, {'csr_number': 18 * '9'},
             {'csr_number': 19 * '9'}]
-FORGED = [{'csr_id': '{}-{}'.format(15 * '9', 64 * '0'), 'signed_certificate': certificate('forged')},
-          {'csr_id': '{}-{}'.format(16 * '9', 64 * '0'), 'refusal': 'forged'},
-          {'csr_id': 'junk'}, {'csr_id': ''}, {'csr_id': '{}-{}'.format(15 * '9', 64 * '0')},
+GREATEST = 15 * '9' + '-' + 64 * '0'
+FORGED = [{'csr_id': GREATEST, 'signed_certificate': certificate('forged')},
+          {'csr_id': '9' + GREATEST, 'refusal': 'forged'},
+          {'csr_id': 'junk'}, {'csr_id': ''}, {'csr_id': GREATEST},
           {'signed_certificate': 'junk'}, {'signed_certificate': ''}]
 
 

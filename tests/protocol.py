@@ -103,8 +103,8 @@ def possible(trial):
 
 def since_other(juju, unit):
     """How many hooks ago unitdata last were other than now; 0 if never."""
-    history = juju.history[unit]
-    return next((ago for ago in range(1, len(history)) if history[-1 - ago] != juju.unitdata[unit]), 0)
+    history, now = juju.history[unit], juju.unitdata[unit]
+    return next((ago for ago in range(1, len(history)) if history[-1 - ago] != now), 0)
 
 
 def unnoticed(juju, unit):
