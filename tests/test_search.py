@@ -84,7 +84,7 @@ def test_two_units_in_every_order_at_length(charm, tmp_path, record_property, at
 
 
 EVENTS = ['depose', 'remove', 'die', 'add', 'renew', 'repeat', 'slow', 'restart',
-          'status', 'refuse', 'reissue', 'skip', 'lose', DISK, BAG]
+          'status', 'refuse', 'reissue', 'skip', 'lose']
 FAULTS = ['deposed', 'overtaken', 'uncommitted', 'again', 'kill', 'disconnected']
 
 
@@ -93,6 +93,7 @@ FAULTS = ['deposed', 'overtaken', 'uncommitted', 'again', 'kill', 'disconnected'
     pytest.param(at_rest, kinds, id='-'.join([at_rest and 'rest' or 'nothing'] + kinds))
     for at_rest, kinds in [(NOTHING, [kind]) for kind in EVENTS + FAULTS]
     + [(REST, [kind, RENEWAL] if kind == REFUSAL else [kind]) for kind in EVENTS]
+    + [(REST, [kind, RENEWAL]) for kind in (DISK, BAG)]
     + [(REST, [REISSUE, SLOW, kind]) for kind in [LEADER, 'add'] + FAULTS]
     + [(REST, ['return', 'die'])]             # only what is dead comes back
     + [(REST, [kind, RENEWAL]) for kind in FAULTS]])  # at rest there is no hook to fail
