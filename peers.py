@@ -142,10 +142,9 @@ def outcome_in(bag: Mapping[str, Optional[str]], unit: str, request_id: str) -> 
 
     Its very id beside what the unit cannot take is no answer: no leader wrote that by `set_cert`.
     """
-    certificate, refusal, answered_id = answer_in(bag, unit)
+    certificate, refusal, answered = answer_in(bag, unit)
     fault = fault_in(certificate, CERTIFICATE_LABELS) if certificate else fault_in(refusal or '')
-    return None if fault or answered_id != request_id \
-        else TAKEN if certificate else {'refused': refusal}
+    return None if fault or answered != request_id else TAKEN if certificate else {'refused': refusal}
 
 
 def waits(unit: str, request_id: str, bag: Mapping[str, Optional[str]]) -> bool:
@@ -336,11 +335,11 @@ class TlsPeers(RelationBase):
             members, answers, requests = self._survey(me), self._application_bag(me), {}
             for unit in sorted(members):
                 request_id, csr = self._request_of(me, unit)
-                certificate, reason, answer_id = answer_in(answers, unit)
+                view = dict(zip(('certificate', 'reason', 'answer_id'), answer_in(answers, unit)))
                 state = ('none' if not request_id else 'waiting' if waits(unit, request_id, answers)
-                         else 'answered' if certificate else 'refused' if reason else 'waiting')
-                requests[unit] = dict(state=state, csr=csr, csr_id=request_id,
-                                      answer_id=answer_id, certificate=certificate, reason=reason)
+                         else 'answered' if view['certificate']
+                         else 'refused' if view['reason'] else 'waiting')
+                requests[unit] = dict(view, state=state, csr=csr, csr_id=request_id)
             return requests
 
     def _answer(self, what, unit, csr, text, labels):
@@ -360,7 +359,7 @@ class TlsPeers(RelationBase):
                 seen = [digest_of(bag, unit) for bag in (new, answers)] + digests
                 me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[:8]
                 # Until a later hook has seen it in the bag: the leader's own that is replaced, too.
-                me['waiting'][unit] = new[keys_of(unit)[2]]
+                me['waiting'][unit] = new[ANSWER_ID.format(unit)]
                 obstacle = not self._write(me, new) and 'this unit lost the leadership or Juju'
             if obstacle:
                 _log('{} for {} not published: {}'.format(what, unit, obstacle))
@@ -404,7 +403,7 @@ class TlsPeers(RelationBase):
         self._flag(CREATE, me['relation'] and (refused or not me['csr']))
         self._flag(SIGN, me['waiting'])
         self._flag(AVAILABLE, me['outcome'] == TAKEN and is_flag_set(AVAILABLE))
-        unitdata.kv().set(RECORD, me)
+        hookenv.cache[RECORD] = unitdata.kv().set(RECORD, me)
 
     def _told(self, me):
         """What this hook tells of the peer relation, and of which unit: ('changed', 'app/1').
@@ -600,11 +599,13 @@ class TlsPeers(RelationBase):
         """
         _start()  # a layer's own atstart may call a method before
         me = self._recall()
+        if hookenv.cache.get(RECORD, me) != me:  # another process of this hook, a handler in bash
+            hookenv.flush(str(me['relation']))
         before = self._due(me)
         yield me
         if not self._due(me) or self._due(me) - before:
             self._flag(SIGN, self._due(me))
-        unitdata.kv().set(RECORD, me)
+        hookenv.cache[RECORD] = unitdata.kv().set(RECORD, me)
 
     def _recall(self):
         """This unit's record; one of another shape, of a later version perhaps, is none.
