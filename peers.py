@@ -142,9 +142,9 @@ def outcome_in(bag: Mapping[str, Optional[str]], unit: str, request_id: str) -> 
 
     Its very id beside what the unit cannot take is no answer: no leader wrote that by `set_cert`.
     """
-    certificate, refusal, answered = answer_in(bag, unit)
-    fault = fault_in(certificate, CERTIFICATE_LABELS) if certificate else fault_in(refusal or '')
-    return None if fault or answered != request_id else TAKEN if certificate else {'refused': refusal}
+    certificate, reason, answers = answer_in(bag, unit)
+    fault = fault_in(certificate, CERTIFICATE_LABELS) if certificate else fault_in(reason or '')
+    return None if fault or answers != request_id else TAKEN if certificate else {'refused': reason}
 
 
 def waits(unit: str, request_id: str, bag: Mapping[str, Optional[str]]) -> bool:
