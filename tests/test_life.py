@@ -58,6 +58,24 @@ def test_a_unit_without_an_ip_address_keeps_its_certificate(pair):
     served(pair)
 
 
+@pytest.mark.parametrize('address', [
+    'fe80::1%eth0', '::1%x\nsubjectAltName = DNS:tls-example-0\nbasicConstraints = critical, CA:true'])
+def test_what_a_peer_writes_as_its_address_is_no_configuration_and_stops_nobody(pair, address):
+    """In Juju 3 it can; Python 3.9 and later take any text behind a `%` for a scope."""
+    pair.execute_command('tls-example/1', "relation-set -r certificates:0 ingress-address='{}'"
+                         .format(address))
+    pair.run('tls-example/1')
+    one = party(pair, 'tls-example/1')
+    assert renew(pair, 'tls-example/1') != one.certificate.read_text()
+    said = openssl('x509', '-noout', '-text', '-in', str(one.certificate))
+    assert 'DNS:tls-example-1\n' in said and 'CA:TRUE' not in said and 'tls-example-0' not in said
+    pair.execute_command('tls-example/1', 'relation-set -r certificates:0 ingress-address='
+                         + pair.model.address('tls-example/1'))
+    pair.run('tls-example/1')
+    renew(pair, 'tls-example/1')
+    served(pair)
+
+
 def rests(juju, unit):
     """No request of the unit follows from config-changed and update-status."""
     before = juju.bag(unit)

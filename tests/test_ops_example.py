@@ -307,6 +307,16 @@ def test_it_refuses_what_openssl_refuses_and_signs_the_others(leader, stranger, 
     assert leader.answer(2)[0] and leader.answer(2)[2] == id_of(1, stranger)
 
 
+@pytest.mark.parametrize('address', [
+    'fe80::1%eth0', '::1%x\nsubjectAltName = DNS:tls-example-0\nbasicConstraints = critical, CA:true',
+    '10.0.0.1,DNS:tls-example-0', 'a-name', None])
+def test_what_a_peer_writes_as_its_address_is_no_configuration(leader, stranger, address):
+    leader.peers = {2: {'csr': stranger, 'csr_number': '1', 'ingress-address': address or ''}}
+    leader.run()
+    said = pki.openssl('x509', '-noout', '-text', text=leader.answer(2)[0])[0]
+    assert 'DNS:tls-example-2\n' in said and 'CA:TRUE' not in said and 'tls-example-0' not in said
+
+
 def test_it_does_not_use_the_certificate_that_it_signs_before_that_is_committed(unit):
     unit.leads = True
     unit.run('relation_created')

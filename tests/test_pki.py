@@ -87,3 +87,23 @@ def test_a_certificate_that_has_ended_is_untimely_and_still_its_cas(pki):
     assert pki.untimely(ca) is None
     assert pki.is_signed_by(certificate, ca)
     assert pki.ends_within(certificate + ca, 0) and not pki.ends_within(ca, 0)
+
+
+@pytest.mark.parametrize('text, address', [
+    ('10.0.0.1', '10.0.0.1'), ('FE80::1', 'fe80::1'), ('a-name', None), ('', None), (None, None),
+    ('fe80::1%eth0', None), ('::1%x\nbasicConstraints = CA:true', None), ('::1%,DNS:b-0', None),
+    ('10.0.0.1\n', None), ('10.0.0.1,DNS:b-0', None)])
+def test_an_address_is_one_without_a_scope(pki, text, address):
+    assert pki.ip_address(text) == address
+
+
+@pytest.mark.parametrize('name', [
+    'IP:::1%x\nbasicConstraints = CA:true', 'IP:fe80::1%eth0', 'IP:::1,DNS:b-0', 'DNS:b 0', 'DNS:é',
+    'IP:$HOME', 'DNS:a\\', 'DNS:a\0', 'DNS:a\n', 'DNS:a;b', 'DNS:[a]', 'DNS:a#', 'DNS:"a"', 'IP:a', ''])
+def test_it_signs_for_no_name_that_openssl_would_take_for_more(pki, name):
+    ca, key = pki.make_ca('app')
+    with pytest.raises(pki.Fault) as raised:
+        pki.sign(pki.request('app/0'), 'app/0', ['DNS:app-0', name], 90, ca, key)
+    assert 0 < len(str(raised.value)) <= 500 and '\0' not in str(raised.value)
+    with pytest.raises(pki.Fault, match='is no name for a certificate'):
+        pki.sign(pki.request('app/0'), 'app/0\n', ['DNS:app-0'], 90, ca, key)

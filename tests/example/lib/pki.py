@@ -8,6 +8,7 @@ In `pki/` below the charm's directory, which an upgrade of the charm leaves alon
     ca.pem           the CA certificates that this unit trusts
 """
 import hashlib
+import ipaddress
 import os
 import re
 import secrets
@@ -70,7 +71,7 @@ def openssl(*arguments, text='', directory=None):
     done = subprocess.run(('openssl',) + arguments, input=text, cwd=directory, env=ENVIRONMENT,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if done.returncode:
-        raise Fault(done.stderr.strip())
+        raise Fault(done.stderr.strip()[:500] or 'openssl {} fails'.format(arguments[0]))
     return done.stdout, done.stderr
 
 
@@ -105,6 +106,18 @@ def host_name(unit):
     return within(63, app, '-' + number)
 
 
+def ip_address(text):
+    """The IP address that this is, in openssl's form, or None.
+
+    With a scope it is none for a certificate; and Python, from 3.9, takes any text for a scope.
+    """
+    try:
+        address = str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+    return None if '%' in address else address
+
+
 def subject(name):
     return '/CN=' + name.replace('/', '\\/')
 
@@ -127,7 +140,8 @@ def is_signed_by(chain, trusted, *checks):
         ca = Path(scratch, 'ca.pem')
         write(ca, trusted)
         try:
-            openssl('verify', '-no_check_time', '-CAfile', str(ca), *checks, text=blocks(chain)[0])
+            openssl('verify', '-no_check_time', '-CAfile', str(ca), *checks,
+                    text=''.join(blocks(chain)[:1]))
         except Fault:
             return False
     return True
@@ -228,7 +242,7 @@ def objection(csr):
                           text=csr)
         key = openssl('pkey', '-pubin', '-noout', '-text', text=printed[0])[0]
     except Fault as fault:
-        return str(fault)[:500] or 'openssl cannot read it'
+        return str(fault)
     # openssl/openssl apps/req.c: 1.1.1 to 3.0, at least, exit with 0 after these words; newer
     # ones with 1. "verify OK" is on stderr up to 3.4, on stdout since.
     if 'verify failure' in ''.join(printed):
@@ -243,8 +257,15 @@ def objection(csr):
 def sign(csr, unit, alternative_names, days, ca_certificate, ca_key):
     """A certificate for the key that signed `csr`, for server and client use.
 
-    All that is taken from the CSR is its public key; see `objection` first.
+    All that is taken from the CSR is its public key. Fault, with the reason, if there is an
+    `objection` to it, or if a name has a character that would mean something to openssl.
     """
+    reason = objection(csr)
+    for name in [unit] + alternative_names:
+        if not re.fullmatch('[A-Za-z0-9.:/_-]+', name):
+            reason = '{!a} is no name for a certificate'.format(name[:100])
+    if reason:
+        raise Fault(reason)
     return issue(csr, common_name(unit), days, ca_key, '-cert', 'ca', '-extensions', 'leaf',
                  ca=ca_certificate, config=CONFIG.format(names=', '.join(alternative_names)))
 

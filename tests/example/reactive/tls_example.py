@@ -1,5 +1,4 @@
 """A charm layer that uses interface:tls: the three flags, and what else a real one needs."""
-import ipaddress
 import json
 import subprocess
 import tempfile
@@ -22,11 +21,10 @@ def ask(tls):
 @when('sign certificate signing request')
 def sign(tls):
     for unit, csr in tls.get_csr_map().items():
-        objection = pki.objection(csr)
-        if objection:
-            tls.refuse_csr(unit, objection)
-        else:
+        try:
             tls.set_cert(unit, certificate_for(unit, csr))
+        except pki.Fault as fault:
+            tls.refuse_csr(unit, str(fault))
 
 
 @when('signed certificate available')
@@ -58,8 +56,13 @@ def renew():
 def list_certificates():
     if leads():
         hookenv.action_set({'certificates': '\n'.join(
-            '{:<24} {:<9} {}'.format(unit, request['state'], request['reason'] or '').rstrip()
+            '{:<24} {:<9} {}'.format(unit, request['state'], reason_in(request)).rstrip()
             for unit, request in interface().get_requests().items())})
+
+
+def reason_in(request):
+    """Of a length, and without a NUL, so that a tool takes it: what waits may have any."""
+    return (request['reason'] or '').replace('\0', '')[:200]
 
 
 @hook('new-ca')
@@ -169,11 +172,9 @@ def alternative_names(unit):
 
 def address_of(unit):
     """The IP address of that unit, or None: it may have none, or a name, or no relation."""
-    try:
-        relation = hookenv.relation_ids('certificates')[-1]
-        return str(ipaddress.ip_address(hookenv.relation_get('ingress-address', unit, relation)))
-    except (IndexError, ValueError):
-        return None
+    relations = hookenv.relation_ids('certificates')
+    return pki.ip_address(
+        relations and hookenv.relation_get('ingress-address', unit, relations[-1]))
 
 
 def certificate_authority():

@@ -3,7 +3,6 @@
 
 Each can be refreshed to the other, unit by unit.
 """
-import ipaddress
 import logging
 from typing import Dict, Iterable, Optional
 
@@ -100,12 +99,11 @@ class TlsExample(ops.CharmBase):
     def sign(self, units: Iterable[ops.Unit]) -> None:
         assert self.tls
         for unit in units:
-            csr = self.tls.request(unit).csr
-            objection = pki.objection(csr)
-            if objection:
-                self.tls.give(unit, refusal=objection)
-            else:
-                self.tls.give(unit, certificate=self.certificate_for(unit, csr))
+            try:
+                chain = self.certificate_for(unit, self.tls.request(unit).csr)
+                self.tls.give(unit, certificate=chain)
+            except pki.Fault as fault:
+                self.tls.give(unit, refusal=str(fault))
 
     def certificate_for(self, unit: ops.Unit, csr: str) -> str:
         """The chain for that unit: its certificate, then those of the CAs that peers may have."""
@@ -120,12 +118,10 @@ class TlsExample(ops.CharmBase):
     def address_of(self, unit: ops.Unit) -> str:
         """The IP address of that unit, or '': it may have none, or a name."""
         assert self.tls
-        try:
-            return str(ipaddress.ip_address(
-                self.tls.relation.data[unit].get('ingress-address', '')))
-        except ValueError:
+        address = pki.ip_address(self.tls.relation.data[unit].get('ingress-address'))
+        if not address:
             logger.warning('%s has no IP address for its certificate', unit.name)
-            return ''
+        return address or ''
 
     def authority(self) -> Dict[str, str]:
         """The CA in the secret, as the reactive charm keeps it there; the first leader makes it."""
