@@ -312,8 +312,7 @@ def test_a_layer_on_easy_rsa_with_the_control_flow_of_layer_tls(on_easyrsa, tmp_
 
 @pytest.mark.slow
 @pytest.mark.parametrize('address', [
-    '10.0.0.1,DNS:tls-easyrsa-0', '10.0.0.1\nbasicConstraints=CA:TRUE', 'fe80::1%eth0',
-    '::1%x,DNS:tls-easyrsa-0', '::1%x\nbasicConstraints=CA:TRUE', 'a-name'])
+    '10.0.0.1,DNS:tls-easyrsa-0', '::1%x\nbasicConstraints=CA:TRUE', 'fe80::1%eth0', 'a-name'])
 def test_to_easy_rsa_a_peers_address_is_an_address_or_nothing(on_easyrsa, tmp_path, address):
     with Juju(on_easyrsa, tmp_path / 'units', real=True) as juju:
         for _ in range(2):
@@ -348,7 +347,7 @@ def test_a_csr_that_easy_rsa_cannot_sign_is_refused_and_the_next_is_signed(on_ea
             juju.write('tls-easyrsa/1', csr=csr, csr_number=str(number))
             juju.settle()
             assert sorted(key for key in juju.app_bag() if key.startswith('tls-easyrsa/1')) == [
-                'tls-easyrsa/1_' + kind for kind in ('csr_id', what)]
+                'tls-easyrsa/1_' + kind for kind in ('csr_id', what)], number
 
 
 def test_a_first_signing_that_was_not_committed_is_done_again_with_one_ca(built, tmp_path):
