@@ -48,10 +48,13 @@ def take(unit, csr):
             (WORK / 'pki' / file.format(name)).unlink()
     file = WORK / (name + '.req')
     file.write_text(csr)
-    # easy-rsa takes the subject as it is.
-    if subprocess.check_output(['openssl', 'req', '-noout', '-subject', '-nameopt', 'RFC2253',
-                                '-in', str(file)]) != 'subject=CN={}\n'.format(name).encode():
-        raise subprocess.CalledProcessError(1, 'openssl')
+    # easy-rsa takes the subject as it is; and openssl, 3.0 at least, exits with 0 after a failure.
+    said = subprocess.run(
+        ['openssl', 'req', '-noout', '-verify', '-subject', '-nameopt', 'RFC2253',
+         '-in', str(file)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True,
+        universal_newlines=True).stdout
+    if 'verify failure' in said or 'subject=CN=' + name not in said.splitlines():
+        raise subprocess.CalledProcessError(1, 'openssl', said)
     easyrsa('import-req', file.name, name)
 
 
