@@ -174,7 +174,7 @@ def test_a_certificate_for_another_key_is_not_installed(served, sign, stranger):
     served.run()
     assert pki.CERTIFICATE.read_text() == in_use
     assert served.status.name == 'waiting'
-    assert 'not installed: the certificate is not for the key of this unit' in served.status.message
+    assert 'certificate not for the key of this unit' in served.status.message
 
 
 def test_what_is_no_certificate_is_not_installed(served):

@@ -149,8 +149,7 @@ def is_signed_by(chain, trusted, *checks):
 
 def is_for(chain, address):
     """Whether the chain's first certificate stands for that address."""
-    certificate, *trusted = blocks(chain)
-    return is_signed_by(certificate, ''.join(trusted), '-verify_ip', address)
+    return is_signed_by(chain, ''.join(blocks(chain)[1:]), '-verify_ip', address)
 
 
 def untimely(chain):
@@ -187,12 +186,33 @@ def make_request(key, name):
 # A unit.
 
 def request(unit):
-    """This unit's CSR; made, with its key, the first time."""
+    """This unit's CSR; made, with its key, the first time, and where that is lost."""
     if not KEY.exists():
+        if REQUEST.exists():
+            REQUEST.unlink()  # for the key that is lost
         write(KEY, openssl(*NEW_KEY)[0])
     if not REQUEST.exists():
         write(REQUEST, make_request(KEY, common_name(unit)))
     return REQUEST.read_text()
+
+
+def in_use():
+    """The chain that is in the files, as far as they are there."""
+    return ''.join(file.read_text() for file in (CERTIFICATE, CA) if file.exists())
+
+
+def unfit(chain):
+    """Why the chain is of no use to this unit, whatever the time, or None."""
+    try:
+        public_key = openssl('x509', '-noout', '-pubkey', text=chain)[0]
+        if public_key != openssl('pkey', '-in', str(KEY), '-pubout')[0]:
+            return 'not for the key of this unit'
+        if not is_signed_by(chain, ''.join(blocks(chain)[1:])):
+            return 'signed by none of the CAs beside it'
+        untimely(chain)  # can be read, too
+    except (Fault, ValueError) as fault:
+        return 'of no use: ' + str(fault)
+    return None
 
 
 def install(chain):
@@ -200,27 +220,30 @@ def install(chain):
 
     The new trust comes first: at no time is the certificate one that this unit would not trust.
 
-    Fault if it is not for this unit's key, or if none of those CAs has signed it.
+    Fault if it is unfit or untimely.
     """
+    fault = unfit(chain) or untimely(chain)
+    if fault:
+        raise Fault(fault)
     certificate, *trusted = blocks(chain)
-    public_key = openssl('x509', '-noout', '-pubkey', text=certificate)[0]
-    if public_key != openssl('pkey', '-in', str(KEY), '-pubout')[0]:
-        raise Fault('the certificate is not for the key of this unit')
-    if not is_signed_by(certificate, ''.join(trusted)):
-        raise Fault('none of the CAs beside it has signed the certificate')
     write(CA, ''.join(trusted))
     write(CERTIFICATE, certificate)
 
 
 def standing():
-    """By which CA the certificate in use is signed, until when, and which CAs this unit trusts."""
-    if not CERTIFICATE.exists():
+    """By which CA the certificate in use is signed, until when, and which CAs this unit trusts.
+
+    None if there is nothing in use that can be.
+    """
+    chain = in_use()
+    if unfit(chain):
         return None
-    certificate = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
-    trusted = [shown(text, 'subject')['subject'] for text in blocks(CA.read_text())]
+    certificate = shown(chain, 'issuer', 'enddate')
+    trusted = [shown(text, 'subject')['subject'] for text in blocks(chain)[1:]]
     return 'signed by {}, trusts {}, until {}'.format(
-        certificate['issuer'].split()[-1],
-        ' and '.join(sorted(name.split()[-1] for name in trusted)), certificate['notAfter'])
+        certificate['issuer'].rpartition(' ')[2],
+        ' and '.join(sorted(name.rpartition(' ')[2] for name in trusted)),
+        certificate['notAfter'])[:500]
 
 
 # The leader. The CA's key is in a file only while openssl works with it.

@@ -21,8 +21,7 @@ class TlsExample(ops.CharmBase):
         super().__init__(framework)
         relation = self.model.get_relation('certificates')
         self.tls = Certificates(relation, self.unit) if relation else None
-        self.fault = ''                      # why the answer is not installed
-        self.untimely: Optional[str] = None  # or not to be used now
+        self.fault: Optional[str] = None  # why its certificate is not to be used now
         on, peers = self.on, self.on['certificates']
         for event in (on.leader_elected, on.config_changed, on.start, on.upgrade_charm,
                       on.update_status, peers.relation_created, peers.relation_changed,
@@ -58,20 +57,16 @@ class TlsExample(ops.CharmBase):
             event.fail('{} does not lead'.format(self.unit.name))
 
     def install(self, chain: str) -> None:
-        files = [file.read_text() for file in (pki.CERTIFICATE, pki.CA) if file.exists()]
-        try:
-            self.untimely = pki.untimely(chain)
-            if not self.untimely and pki.blocks(chain) != pki.blocks(''.join(files)):
-                pki.install(chain)
-        except (pki.Fault, ValueError) as fault:
-            self.fault = str(fault)
+        self.fault = pki.unfit(chain) or pki.untimely(chain)
+        if not self.fault and pki.blocks(chain) != pki.blocks(pki.in_use()):
+            pki.install(chain)
 
     def is_to_renew(self, event: ops.EventBase, chain: str) -> bool:
         """It ends soon, is of no use, or this unit has another address than is in it."""
         if not isinstance(event, (ops.UpdateStatusEvent, ops.ConfigChangedEvent)):
             return False
         address = self.address_of(self.unit)
-        return bool(self.fault) or bool(address) and not pki.is_for(chain, address) \
+        return bool(pki.unfit(chain)) or bool(address) and not pki.is_for(chain, address) \
             or pki.ends_within(chain, int(self.config['certificate-days']) * 86400 // 3)
 
     def tell(self, event: ops.CollectStatusEvent) -> None:
@@ -86,10 +81,9 @@ class TlsExample(ops.CharmBase):
                            if self.tls.request(unit).id != self.tls.answer(unit).id]
                 others = '; {} of {} waiting'.format(len(waiting), len(members)) if waiting else ''
         messages = ['request refused: ' + refusal] if refusal else []
-        messages += ['certificate ' + self.untimely] if self.untimely else []
-        messages += ['not installed: ' + self.fault] if self.fault else []
+        messages += ['certificate ' + self.fault] if self.fault else []
         messages += [standing] if standing else []
-        waits = self.untimely or self.fault or not standing
+        waits = self.fault or not standing
         event.add_status(ops.StatusBase.from_name(
             'blocked' if refusal else 'waiting' if waits else 'active',
             '; '.join(messages or ['for a certificate from the leader']) + others))
