@@ -198,18 +198,24 @@ def request(unit):
 
 def in_use():
     """The chain that is in the files, as far as they are there."""
-    return ''.join(file.read_text() for file in (CERTIFICATE, CA) if file.exists())
+    return ''.join(file.read_text(errors='replace')
+                   for file in (CERTIFICATE, CA) if file.exists())
+
+
+def is_in_use(chain):
+    return blocks(chain) == blocks(in_use()) and blocks(chain) != []
 
 
 def unfit(chain):
     """Why the chain is of no use to this unit, whatever the time, or None."""
     try:
-        public_key = openssl('x509', '-noout', '-pubkey', text=chain)[0]
+        certificate = ''.join(blocks(chain)[:1])
+        public_key = openssl('x509', '-noout', '-pubkey', text=certificate)[0]
         if public_key != openssl('pkey', '-in', str(KEY), '-pubout')[0]:
             return 'not for the key of this unit'
         if not is_signed_by(chain, ''.join(blocks(chain)[1:])):
             return 'signed by none of the CAs beside it'
-        untimely(chain)  # can be read, too
+        untimely(chain)  # its dates can be read, too
     except (Fault, ValueError) as fault:
         return 'of no use: ' + str(fault)
     return None
@@ -233,13 +239,13 @@ def install(chain):
 def standing():
     """By which CA the certificate in use is signed, until when, and which CAs this unit trusts.
 
-    None if there is nothing in use that can be.
+    None if a file is not there, or nothing that can be read.
     """
-    chain = in_use()
-    if unfit(chain):
+    try:
+        certificate = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
+        trusted = [shown(text, 'subject')['subject'] for text in blocks(CA.read_text())]
+    except (OSError, ValueError, Fault):
         return None
-    certificate = shown(chain, 'issuer', 'enddate')
-    trusted = [shown(text, 'subject')['subject'] for text in blocks(chain)[1:]]
     return 'signed by {}, trusts {}, until {}'.format(
         certificate['issuer'].rpartition(' ')[2],
         ' and '.join(sorted(name.rpartition(' ')[2] for name in trusted)),

@@ -29,18 +29,23 @@ def sign(tls):
 
 @when('signed certificate available')
 def install(tls):
-    if pki.untimely(tls.get_signed_cert()):
-        return  # `tell` says so; the flag stays, and the next hook tries again
-    pki.install(tls.get_signed_cert())
+    try:
+        pki.install(tls.get_signed_cert())
+    except pki.Fault:
+        return  # `tell` says why; the flag stays, and the next hook tries again
     clear_flag('signed certificate available')
 
 
 @hook('config-changed', 'update-status')
 def renew_in_time():
-    """Ask anew when the certificate ends soon, or this unit has another address than is in it."""
+    """Ask anew when the certificate ends soon, is of no use, or not for this unit's address."""
     chain, address = interface().get_signed_cert(), address_of(hookenv.local_unit())
-    if chain and (pki.ends_within(chain, hookenv.config('certificate-days') * 86400 // 3)
-                  or address and not pki.is_for(chain, address)):
+    if not chain:
+        return
+    if not pki.is_in_use(chain):
+        install(interface())  # some of the files are lost
+    if pki.unfit(chain) or pki.ends_within(chain, hookenv.config('certificate-days') * 86400 // 3) \
+            or address and not pki.is_for(chain, address):
         renew()
 
 
@@ -131,15 +136,15 @@ def tell():
     """Say what this unit has, and what is against it; the leader, who else waits."""
     tls = interface()
     refusal, chain, standing = tls.get_refusal(), tls.get_signed_cert(), pki.standing()
-    untimely = chain and pki.untimely(chain)
+    fault = chain and (pki.unfit(chain) or pki.untimely(chain))
     messages = ['request refused: ' + refusal] if refusal else []
-    messages += ['certificate ' + untimely] if untimely else []
+    messages += ['certificate ' + fault] if fault else []
     messages += [standing] if standing else []
     # A unit that goes has no relation any more in `stop`.
     requests = tls.get_requests() if hookenv.relation_ids('certificates') else {}
     states = [request['state'] for request in requests.values()]
     waiting = states.count('waiting') + states.count('none')
-    status = ('blocked' if refusal else 'waiting' if untimely or not standing else 'active',
+    status = ('blocked' if refusal else 'waiting' if fault or not standing else 'active',
               '; '.join(messages or ['for a certificate from the leader'])
               + ('; {} of {} waiting'.format(waiting, len(states)) if waiting else ''))
     if data_changed('status', status):

@@ -23,23 +23,24 @@ class TlsExample(ops.CharmBase):
         self.tls = Certificates(relation, self.unit) if relation else None
         self.fault: Optional[str] = None  # why its certificate is not to be used now
         on, peers = self.on, self.on['certificates']
-        for event in (on.leader_elected, on.config_changed, on.start, on.upgrade_charm,
-                      on.update_status, peers.relation_created, peers.relation_changed,
-                      peers.relation_departed):
-            framework.observe(event, self.look)
-        framework.observe(on.renew_action, self.renew)
-        framework.observe(on.reissue_action, self.reissue)
         framework.observe(on.collect_unit_status, self.tell)
+        if relation:
+            framework.observe(on.renew_action, self.renew)
+            framework.observe(on.reissue_action, self.reissue)
+            for event in (on.leader_elected, on.config_changed, on.start, on.upgrade_charm,
+                          on.update_status, peers.relation_created, peers.relation_changed,
+                          peers.relation_departed):
+                framework.observe(event, self.look)
 
     def look(self, event: ops.EventBase, renew: bool = False, again: bool = False) -> None:
         """In any hook: does this unit lack something, and does somebody wait for it?"""
-        if not self.tls:
-            return
+        assert self.tls
         csr = pki.request(self.unit.name)
         own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
-        if own.csr != csr or not own.number or own.number < answer.number:
+        newer = own.number < answer.number
+        if own.csr != csr or not own.number or newer and not pki.is_in_use(answer.certificate):
             self.tls.ask(csr)
-        elif own.id == answer.id and answer.certificate:
+        elif answer.certificate and (newer or own.id == answer.id):
             self.install(answer.certificate)
             if renew or self.is_to_renew(event, answer.certificate):
                 self.tls.ask(csr)
@@ -58,7 +59,7 @@ class TlsExample(ops.CharmBase):
 
     def install(self, chain: str) -> None:
         self.fault = pki.unfit(chain) or pki.untimely(chain)
-        if not self.fault and pki.blocks(chain) != pki.blocks(pki.in_use()):
+        if not self.fault and not pki.is_in_use(chain):
             pki.install(chain)
 
     def is_to_renew(self, event: ops.EventBase, chain: str) -> bool:
@@ -78,7 +79,7 @@ class TlsExample(ops.CharmBase):
             if self.unit.is_leader():
                 members = self.tls.members()
                 waiting = [unit for unit in members
-                           if self.tls.request(unit).id != self.tls.answer(unit).id]
+                           if self.tls.waits(unit) or not self.tls.request(unit).number]
                 others = '; {} of {} waiting'.format(len(waiting), len(members)) if waiting else ''
         messages = ['request refused: ' + refusal] if refusal else []
         messages += ['certificate ' + self.fault] if self.fault else []
