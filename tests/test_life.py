@@ -76,6 +76,37 @@ def test_what_a_peer_writes_as_its_address_is_no_configuration_and_stops_nobody(
     served(pair)
 
 
+@pytest.mark.parametrize('lost', ['key.pem', 'certificate.pem', 'ca.pem', 'request.pem', '*'])
+@pytest.mark.parametrize('act', [None, 'renew'])
+def test_what_is_lost_of_its_files_comes_again_and_fails_no_hook(pair, lost, act):
+    one, other = parties(pair)[::-1]
+    for file in list(one.key.parent.glob(lost)):
+        file.unlink()
+    hooks = len(pair.runs)
+    if act:
+        pair.action(one.name, act)
+    else:
+        pair.config_changed(one.name)
+        pair.update_status(one.name)
+    pair.settle()
+    assert all(run.committed for run in pair.runs[hooks:])
+    served(pair)
+    assert shake_hands(one, other) == (other.name, one.name)
+    rests(pair, one.name)
+
+
+def test_status_says_what_is_lost(pair):
+    one = party(pair, 'tls-example/1')
+    one.key.unlink()
+    pair.execute_command('tls-example/1', 'hooks/leader-settings-changed')
+    pair.run('tls-example/1')
+    status, message = pair.status('tls-example/1')
+    assert status == 'waiting' and message.startswith('certificate of no use: ')
+    pair.update_status('tls-example/1')
+    pair.settle()
+    served(pair)
+
+
 def rests(juju, unit):
     """No request of the unit follows from config-changed and update-status."""
     before = juju.bag(unit)

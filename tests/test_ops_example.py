@@ -22,7 +22,8 @@ BLOCK = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
 NO_ANSWER = [  # README, "On the wire": (certificate, refusal)
     (None, None), ('x', None), ('x', 'no weekday'), (BLOCK[:-9], None), (BLOCK + 65536 * 'x', None),
     (BLOCK + '-----BEGIN EC PRIVATE KEY-----', 'no weekday'), (None, ' '), (None, 'a\0b'),
-    (None, 1025 * 'x'), (None, 513 * 'é'), (None, 140000 * 'x'), (None, '-----BEGIN PRIVATE KEY-----')]
+    (None, 1025 * 'x'), (None, 513 * 'é'), (None, 140000 * 'x'),
+    (None, '-----BEGIN PRIVATE KEY-----')]
 
 
 def read(name):
@@ -329,8 +330,8 @@ def leader(served):
     ('2', '3-' + 64 * 'a', False), ('9', '10-x', False), ('10', '9-x', True),
     ('2', 'reissue-99', True), ('2', 16 * '9' + '-x', True),
     (16 * '9', 16 * '9' + '-{}', False),
-    (None, None, False), ('0', None, False), ('01', None, False), ('-1', None, False), ('x', None, False),
-    ('1x', None, False), ('', None, False), (19 * '1', None, False), ('١', None, False),
+    (None, None, False), ('0', None, False), ('01', None, False), ('-1', None, False),
+    ('x', None, False), ('1x', None, False), ('', None, False), (19 * '1', None, False), ('١', None, False),
 ])
 def test_a_request_waits_unless_its_id_or_a_greater_number_stands_there(
         leader, stranger, number, under_its_name, signs):

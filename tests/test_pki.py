@@ -99,7 +99,7 @@ def test_an_address_is_one_without_a_scope(pki, text, address):
 
 @pytest.mark.parametrize('name', [
     'IP:::1%x\nbasicConstraints = CA:true', 'IP:fe80::1%eth0', 'IP:::1,DNS:b-0', 'DNS:b 0', 'DNS:é',
-    'IP:$HOME', 'DNS:a\\', 'DNS:a\0', 'DNS:a\n', 'DNS:a;b', 'DNS:[a]', 'DNS:a#', 'DNS:"a"', 'IP:a', ''])
+    'IP:$HOME', 'DNS:a\\', 'DNS:a\0', 'DNS:a\n', 'DNS:a;b', 'DNS:[a]', 'DNS:a#', 'IP:a', ''])
 def test_it_signs_for_no_name_that_openssl_would_take_for_more(pki, name):
     ca, key = pki.make_ca('app')
     with pytest.raises(pki.Fault) as raised:
