@@ -276,11 +276,20 @@ def objection(csr):
     # ones with 1. "verify OK" is on stderr up to 3.4, on stdout since.
     if 'verify failure' in ''.join(printed):
         return 'it is not signed with its own key'
+    if re.match('ED(25519|448) ', key):
+        return None
     bits = re.search(r'\(([0-9]+) bit', key)
-    least = 2048 if 'Modulus' in key else 224
-    if bits and int(bits.group(1)) < least:
+    least = 2048 if 'Modulus:' in key else 224 if 'ASN1 OID:' in key else None
+    if not bits or not least:
+        return 'its key is not one of RSA, of a named curve, Ed25519 or Ed448'
+    if int(bits.group(1)) < least:
         return 'its key has {} bits, fewer than {}'.format(bits.group(1), least)
     return None
+
+
+def lifetime(days):
+    """The days that a certificate may last: up to those of a CA."""
+    return min(max(days, 1), 3650)
 
 
 def sign(csr, unit, alternative_names, days, ca_certificate, ca_key):

@@ -44,7 +44,7 @@ def renew_in_time():
         return
     if not pki.is_in_use(chain):
         install(interface())  # some of the files are lost
-    if pki.unfit(chain) or pki.ends_within(chain, hookenv.config('certificate-days') * 86400 // 3) \
+    if pki.unfit(chain) or pki.ends_within(chain, lifetime() * 86400 // 3) \
             or address and not pki.is_for(chain, address):
         renew()
 
@@ -157,9 +157,13 @@ hookenv.atexit(tell)
 def certificate_for(unit, csr):
     """The chain for that unit: its certificate, then those of the CAs by which it knows peers."""
     ca = certificate_authority()
-    certificate = pki.sign(csr, unit, alternative_names(unit), hookenv.config('certificate-days'),
-                           ca['certificate'], ca['key'])
+    certificate = pki.sign(csr, unit, alternative_names(unit), lifetime(), ca['certificate'],
+                           ca['key'])
     return certificate + ca['certificate'] + ca.get('other-certificate', '')
+
+
+def lifetime():
+    return pki.lifetime(hookenv.config('certificate-days'))
 
 
 def alternative_names(unit):

@@ -21,6 +21,7 @@ class TlsExample(ops.CharmBase):
         super().__init__(framework)
         relation = self.model.get_relation('certificates')
         self.tls = Certificates(relation, self.unit) if relation else None
+        self.lifetime = pki.lifetime(int(self.config['certificate-days']))
         self.fault: Optional[str] = None  # why its certificate is not to be used now
         on, peers = self.on, self.on['certificates']
         framework.observe(on.collect_unit_status, self.tell)
@@ -68,7 +69,7 @@ class TlsExample(ops.CharmBase):
             return False
         address = self.address_of(self.unit)
         return bool(pki.unfit(chain)) or bool(address) and not pki.is_for(chain, address) \
-            or pki.ends_within(chain, int(self.config['certificate-days']) * 86400 // 3)
+            or pki.ends_within(chain, self.lifetime * 86400 // 3)
 
     def tell(self, event: ops.CollectStatusEvent) -> None:
         """Say what this unit has, and what is against it; the leader, who else waits."""
@@ -106,8 +107,7 @@ class TlsExample(ops.CharmBase):
         names = ['DNS:' + host] + (['IP:' + address] if address else [])
         if host != unit.name.replace('/', '-'):
             names.append('URI:juju:' + unit.name)
-        return pki.sign(csr, unit.name, names, int(self.config['certificate-days']),
-                        ca['certificate'], ca['key']) \
+        return pki.sign(csr, unit.name, names, self.lifetime, ca['certificate'], ca['key']) \
             + ca['certificate'] + ca.get('other-certificate', '')
 
     def address_of(self, unit: ops.Unit) -> str:
