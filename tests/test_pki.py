@@ -133,7 +133,7 @@ def test_a_key_of_another_kind_or_too_few_bits_is_refused(pki, kind, objection):
     options = [word for option in options for word in ('-pkeyopt', option)]
     if algorithm == 'dsa':
         pki.HOME.mkdir()
-        pki.openssl('dsaparam', '-out', 'parameters', '2048')
+        pki.openssl('dsaparam', '-out', 'parameters', '1024')
         arguments = ['-paramfile', 'parameters']
     else:
         arguments = ['-algorithm', algorithm] + options
@@ -174,6 +174,6 @@ def test_what_stands_in_the_files_fails_nothing(pki, file, text):
         (pki.HOME / file).unlink()
     else:
         (pki.HOME / file).write_bytes(text.encode(errors='surrogateescape'))
-    assert not pki.is_in_use(chain) and (pki.standing() or '').count('CN=') == 0
+    assert not pki.is_in_use(chain) and pki.standing() is None
     pki.install(chain)
     assert pki.is_in_use(chain)

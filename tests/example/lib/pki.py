@@ -246,6 +246,8 @@ def standing():
         trusted = [shown(text, 'subject')['subject'] for text in blocks(CA.read_text())]
     except (OSError, ValueError, Fault):
         return None
+    if not trusted:
+        return None
     return 'signed by {}, trusts {}, until {}'.format(
         certificate['issuer'].rpartition(' ')[2],
         ' and '.join(sorted(name.rpartition(' ')[2] for name in trusted)),
