@@ -11,7 +11,7 @@ from typing import List, NamedTuple, Optional, Set
 import ops
 
 KINDS = 'signed_certificate', 'refusal', 'csr_id'
-PRIVATE = re.compile(r'PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----', re.IGNORECASE)
+PRIVATE = re.compile(r'PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----|Private-(Key|Lines):', re.I)
 BLOCK = re.compile(r'-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----')
 
 
