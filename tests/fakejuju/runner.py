@@ -226,6 +226,11 @@ class Juju:
                     'to refresh'.format(gone[0]) if gone else
                     'one or more of the provided endpoints "{}" do not exist'.format(
                         ', '.join(['juju-info'] + sorted(new)))))
+            for agent in self.model.units.values():
+                for hook in (agent.failed, agent.queued, self.model.running.get(agent.name)):
+                    if hook and hook.relation and hook.relation.split(':')[0] not in new:
+                        raise NotModelled('a refresh without the endpoint of {}, which {} has yet '
+                                          'to end'.format(hook.name, agent.name))
             # JSRC A15: at once, for a unit when it has the new code.
             for agent in self.model.units.values():
                 agent.endpoints = agent.endpoints or old
@@ -241,7 +246,9 @@ class Juju:
     def deploy(self, unit):
         """Swap the unit's charm."""
         agent = self.model.unit(unit)
-        old, agent.charm = agent.charm, agent.upgrade or agent.charm  # a retry has it already
+        if agent.upgrade is None:  # a retry of upgrade-charm has it already
+            return
+        old, agent.charm = agent.charm, agent.upgrade
         agent.upgrade = agent.endpoints = None
         agent.due.discard('upgrade-charm')
         self.model.watch_again(agent)
