@@ -188,6 +188,8 @@ def test_hooks_run_with_status_and_not_before(juju):
     ('status -m test', 1, 'fakejuju does not model output that is not --format json'),
     ('status -m test --format json --storage', 1, 'fakejuju does not model --storage'),
     ('status -m test --format json tls', 1, 'fakejuju does not model status of tls'),
+    ('status -m ../models/test --format json', 1, 'model fakejuju:../models/test not found'),
+    ('destroy-model . --no-prompt', 1, 'model fakejuju:. not found'),
     ('add-model test', 1, 'failed to create new model: model "test" for admin already exists'),
     ('add-model Bad_name', 1, '"Bad_name" is not a valid name'),
     ('destroy-model other --no-prompt', 1, 'model fakejuju:other not found'),
@@ -409,7 +411,7 @@ def test_an_error_is_resolved_with_a_retry_and_without(tmp_path):
         tmp_path / 'probe', start='echo start >> ../ran',
         config_changed='echo config >> ../ran; test ! -e ../fail'))
     juju.rest()
-    home = tmp_path / 'models/test/probe/probe-0'
+    home = tmp_path / 'models/test/applications/probe/probe-0'
     ran = home / 'ran'
     assert ran.read_text().split() == ['config', 'start']
     for retry in (True, False):
@@ -432,6 +434,63 @@ def test_an_error_is_resolved_with_a_retry_and_without(tmp_path):
         units = juju.rest()
         assert units['probe/0']['workload-status'] == {'current': 'active'}
         assert (ran.read_text().split()[len(tried):][:1] == ['config']) or not retry
+
+
+@pytest.mark.parametrize('name', ['lock', 'state', 'log', 'charms', 'applications'])
+def test_an_application_may_have_any_name(tmp_path, name):
+    """`state.new` and the like are no names of applications."""
+    juju, file = Command(tmp_path / 'models', inside=True), plain(tmp_path / 'probe')
+    juju('add-model', 'test')
+    assert juju('deploy', '-m', 'test', file, 'other').returncode == 0
+    assert juju('deploy', '-m', 'test', file, name).returncode == 0
+    for _ in range(8):
+        done = juju.status()['applications']
+    assert {app: list(each['units']) for app, each in done.items()} == {
+        'other': ['other/0'], name: [name + '/0']}
+    assert {each['application-status']['current'] for each in done.values()} == {'active'}
+
+
+@pytest.mark.parametrize('spoil, words', [
+    (lambda file: file.chmod(0o644), 'exec: "{}": permission denied'),
+    (lambda file: file.write_text('echo no interpreter'), 'fork/exec {}: exec format error'),
+    (lambda file: file.write_text('#!/no/such/file'), 'fork/exec {}: no such file or directory')])
+def test_what_cannot_be_executed_fails_as_a_hook_and_as_an_action(tmp_path, spoil, words):
+    juju, charm = Command(tmp_path / 'models', inside=True), tmp_path / 'probe'
+    plain(charm, config_changed='')
+    for path in 'hooks/config-changed', 'actions/act':
+        spoil(charm / path)
+    juju('add-model', 'test')
+    juju('deploy', '-m', 'test', pack(charm))
+    for _ in range(6):
+        unit = juju.status()['applications']['probe']['units']['probe/0']
+    assert unit['workload-status'] == {
+        'current': 'error', 'message': 'hook failed: "config-changed"'}
+    home = str(tmp_path / 'models/test/applications/probe/probe-0/charm')
+    assert 'hook failed: ' + words.format(home + '/hooks/config-changed') \
+        in juju('debug-log', '-m', 'test').stdout
+    juju('resolve', '-m', 'test', '--no-retry', 'probe/0')
+    juju.rest()
+    done = juju('run', '-m', 'test', '--format', 'json', 'probe/0', 'act')
+    task, = json.loads(done.stdout).values()
+    assert (done.returncode, task['status'], task['results']) == (0, 'failed', {})
+    assert task['message'] == words.format(home + '/actions/act')
+
+
+def test_an_action_without_an_executable_fails(tmp_path):
+    juju, charm = Command(tmp_path / 'models', inside=True), tmp_path / 'probe'
+    plain(charm)
+    (charm / 'actions/act').unlink()
+    (charm / 'config.yaml').write_text('options:\n')
+    juju('add-model', 'test')
+    assert juju('deploy', '-m', 'test', pack(charm)).returncode == 0
+    juju.rest()
+    done = juju('run', '-m', 'test', '--format', 'json', 'probe/0', 'act')
+    task, = json.loads(done.stdout).values()
+    assert (done.returncode, task['status'], task['message'], task['results']) == (
+        0, 'failed', 'action not implemented on unit "probe/0"', {})
+    assert json.loads(juju('config', '-m', 'test', 'probe', '--format', 'json').stdout)[
+        'settings'] == {}
+    assert juju.refused('config', '-m', 'test', 'probe', 'x=1')[0] == 1
 
 
 # What the client of a running Juju 4.1 printed, command by command.

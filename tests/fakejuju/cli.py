@@ -34,7 +34,8 @@ from .runner import Juju
 from .tools import (APPLICATION, UNIT_NAME, ToolError, failure, go_json, none_left, parse, place,
                     usage)
 
-MARK = 'models of fakejuju, format 3\n'
+MARK = 'models of fakejuju, format 4\n'
+MODEL = re.compile(r'[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z')
 # A unit's failures of one hook in a row after which a command does not wait any longer.
 FAILURES = 3
 # The status of an application is the first of these that one of its units has.
@@ -63,7 +64,7 @@ class Store:
         self.tasks = 0
 
     def __enter__(self):
-        if not self.directory.is_dir():
+        if not MODEL.match(self.name) or not self.directory.is_dir():
             raise failure('model fakejuju:{} not found'.format(self.name))
         self.lock = open(str(self.directory / 'lock'), 'w')
         try:
@@ -101,9 +102,13 @@ class Store:
             raise failure('unit "{}" not found'.format(name))
         return app, name
 
+    def files(self, name):
+        """Where the application's are; in a directory of their own, for any name is legal."""
+        return self.directory / 'applications' / name
+
     def open(self, app):
         """The Juju that runs the application's hooks."""
-        return Juju(app.charm, self.directory / app.name, real=True, model=app.model)
+        return Juju(app.charm, self.files(app.name), real=True, model=app.model)
 
     def bring(self, path):
         """Unpack a charm file: where, its metadata and its bases."""
@@ -145,7 +150,7 @@ class Store:
             queue(juju, unit)
             try:
                 return self.run_until(app, juju, unit, lambda run: run and run.hook.kind in TASKS)
-            except ToolError:
+            except (ToolError, NotModelled):
                 app.model.unit(unit).actions.clear()
                 self.save()
                 raise
@@ -224,6 +229,10 @@ def read(directory, name):
     return yaml.safe_load(path.read_text()) or {} if path.exists() else {}
 
 
+def options_of(directory):
+    return read(directory, 'config.yaml').get('options') or {}
+
+
 def local_file(path):
     if not path.startswith(('./', '../', '/')) or path.endswith(('.yaml', '.yml')):
         raise failure('"{}" is no path of a local charm, and fakejuju has no store'.format(path))
@@ -238,7 +247,7 @@ KINDS: Dict[str, Callable[[str], Any]] = {
 
 def values(directory, settings, of):
     """{option: value} of key=value, in the types of config.yaml."""
-    options, result = read(directory, 'config.yaml').get('options', {}), {}
+    options, result = options_of(directory), {}
     for setting in settings:
         key, given, text = setting.partition('=')
         if not given:
@@ -290,7 +299,7 @@ def version(arguments):
 def add_model(arguments):
     options, positional = parse(arguments, (), ('no-switch',))
     name = one(positional, 'a model name')
-    if not re.match(r'[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z', name):
+    if not MODEL.match(name):
         raise failure('"{}" is not a valid name: model names may only contain lowercase letters, '
                       'digits and hyphens'.format(name))
     try:
@@ -350,8 +359,8 @@ def deploy(store, arguments):
         shutil.rmtree(unpacked)
         raise
     app = Application(name, unpacked, base)
-    shutil.rmtree(str(store.directory / name), ignore_errors=True)  # of one that is gone
-    with Juju(app.charm, store.directory / name, app=name, version=version_of_juju()) as juju:
+    shutil.rmtree(str(store.files(name)), ignore_errors=True)  # of one that is gone
+    with Juju(app.charm, store.files(name), app=name, version=version_of_juju()) as juju:
         app.model = juju.model
         app.model.config.update(config)
     store.applications[name] = app
@@ -495,7 +504,7 @@ def config(store, arguments):
         raise usage('no application name specified')
     app = store.application(positional[0], 'application {} not found (not found)'
                             if version_of_juju() >= '4' else 'application "{}" not found')
-    settings, defined = positional[1:], read(app.charm, 'config.yaml').get('options', {})
+    settings, defined = positional[1:], options_of(app.charm)
     if not settings and 'reset' not in options:
         as_json(options)
         return go_json({

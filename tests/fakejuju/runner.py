@@ -1,5 +1,6 @@
 """Runs the hooks of a model's units, and commits what they did."""
 import copy
+import errno
 import json
 import marshal
 import os
@@ -54,7 +55,8 @@ class Run:
 
     def task(self):
         """What Juju tells of an action or of `juju exec` that is over (JSRC C)."""
-        results = dict(self.action['results'], **{'return-code': self.exit_code})
+        results = dict(self.action['results'], **({} if self.exit_code is None else {
+            'return-code': self.exit_code}))
         results.update({name: text for name, text in (('stdout', self.stdout),
                                                       ('stderr', self.stderr)) if text})
         told = {name: self.action[name] for name in ('message', 'log') if self.action[name]}
@@ -137,9 +139,9 @@ class Juju:
         self.endpoint = endpoints[0] if endpoints else None
         self.model = model or Model(app or self.metadata['name'], endpoints, **knobs)
         options = self.charm / 'config.yaml'
-        if options.exists():
-            for name, option in yaml.safe_load(options.read_text())['options'].items():
-                self.model.config.setdefault(name, option.get('default'))
+        found = yaml.safe_load(options.read_text()) if options.exists() else None
+        for name, option in ((found or {}).get('options') or {}).items():
+            self.model.config.setdefault(name, option.get('default'))
         self.runs = []
         # unit -> its unitdata when it was new and after each hook, as JSON
         self.history: Dict[str, Tuple[str, ...]] = {}
@@ -448,21 +450,24 @@ class Juju:
         if hook.kind == 'upgrade-charm':
             self.deploy(unit)
         file = self.hook_file(unit, hook)
-        if hook.kind == 'action' and not file:
-            raise ValueError('action "{}" not defined'.format(hook.name))
         swaps = agent.upgrade and agent.failed == hook
         self.model.begin(unit, hook)
         self.set_status(unit, hook, BEFORE)
         try:
-            if not file and hook.kind != 'exec':  # counts as done; nothing is flushed (JS 3)
+            if not file and hook.kind not in TASKS:  # counts as done; nothing is flushed (JS 3)
                 run.exit_code, run.committed = 0, True
                 yield run
                 self.model.commit(unit, hook)
                 return
             context = Context(self.model, unit, hook)
-            self.execute(run, context, file, Answers(run, context, **calls))
+            if file or hook.kind == 'exec':
+                self.execute(run, context, file, Answers(run, context, **calls))
+            else:
+                run.error = 'action not implemented on unit "{}"'.format(unit)
             self.history[unit] = (*self.history.get(unit, ()), self.unitdata_text(unit))
-            run.log, run.exit_code = context.log, run.exit_code or exit
+            run.log = context.log
+            if run.exit_code is not None:
+                run.exit_code = run.exit_code or exit
             run.action = context.action if hook.kind in TASKS else None
             yield run
             if depose_before_commit:
@@ -485,6 +490,8 @@ class Juju:
         """Commit what the hook wrote, or not, and have the agent go on."""
         unit, hook = run.unit, run.hook
         try:
+            if run.error:
+                raise CommitFailed(run.error)
             if run.exit_code and hook.kind != 'exec':  # JSRC C1
                 raise CommitFailed('exit code {}'.format(run.exit_code))
             if fail_commit:
@@ -494,7 +501,9 @@ class Juju:
             run.error = str(error)
             if run.action:  # JSRC C3
                 run.action['status'] = 'failed'
-                if run.exit_code and hook.kind == 'action':
+                if run.exit_code is None:  # never started
+                    run.action['message'] = run.error
+                elif run.exit_code and hook.kind == 'action':
                     run.action['message'] = 'exit status {}'.format(run.exit_code)
                 else:
                     run.stderr += ('\n' if run.stderr else '') + run.error + '\n'
@@ -536,7 +545,13 @@ class Juju:
         run.env = context.environment(charm, self.agent.address, self.path,
                                       None if self.real else str(self.state_db(run.unit)))
         output = [str(home / name) for name in ('stdout', 'stderr')]
-        pid, wait = self.start_hook(run, charm, file, output)
+        try:
+            pid, wait = self.start_hook(run, charm, file, output)
+        except OSError as error:  # that file is no executable: a hook that fails, in Go's words
+            number = error.errno or errno.EACCES
+            run.error = ('exec: "{}": {}' if number == errno.EACCES else 'fork/exec {}: {}').format(
+                file, os.strerror(number).lower())
+            return
         self.agent.serve(answers, lambda number: os.killpg(pid, number))
         run.exit_code = wait()
         self.agent.end()
