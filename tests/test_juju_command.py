@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 
 import pytest
 
@@ -376,7 +377,20 @@ def test_a_refresh_to_a_charm_without_the_base_is_refused_unless_forced(juju, tm
 @pytest.mark.parametrize('files', [
     {'metadata': metadata(assumes=['k8s-api'])}, {'metadata': metadata(assumes=['juju >= 9'])},
     {'metadata': metadata(peers=None)}, {'metadata': '{name: ['},
-    {'metadata': metadata(peers=[1])}, {'config': 'options: [a]'}, {'config': '[a]'},
+    {'metadata': metadata(peers=[1])}, {'metadata': metadata(name='A_b')},
+    {'metadata': '{name: a, summary: x, description: x, peers: {5: {interface: i}}}'},
+    {'metadata': metadata(peers={'p': {'interface': 'i', 'scope': 'bogus'}})},
+    {'metadata': metadata(peers={'p': {'interface': 'i', 'limit': 'x'}})},
+    {'metadata': metadata(peers={'p': {'interface': ''}})}, {'metadata': metadata(provides=[1])},
+    {'metadata': metadata(storage={'data': {'type': 'filesystem'}})},
+    {'metadata': metadata(resources={'data': {'type': 'file'}})},
+    {'metadata': metadata(subordinate=True)}, {'metadata': metadata(containers={'c': {}})},
+    {'metadata': '{name: a, summary: 2001-01-01, description: x}'},
+    {'metadata': '{name: a, summary: 2001-99-99, description: x}'},
+    {'metadata': metadata(**{'min-juju-version': 'x', 'series': ['jammy']}), 'manifest': None},
+    {'metadata': metadata(series=[['jammy']]), 'manifest': None},
+    {'manifest': '[1]'}, {'manifest': '{bases: [{name: ubuntu, channel: bogus}]}'},
+    {'config': 'options: {a: {type: [x]}}'}, {'config': 'options: [a]'}, {'config': '[a]'},
     {'config': 'options: {a: x}'}, {'actions': '[act]'}, {'actions': 'act: word'},
     {'actions': 'act: {description: 5}'}, {'actions': 'act: {required: a}'},
     {'actions': 'act: {params: a}'}])
@@ -384,6 +398,24 @@ def test_what_is_not_modelled_of_a_charm_is_refused_by_name(juju, tmp_path, file
     file, before = make(tmp_path / 'bad', **files), juju.files()
     code, line = juju.of('3.6.8').refused('deploy', '-m', 'test', file, 'other')
     assert code == 1 and line.startswith('fakejuju does not model ')
+    assert juju.files() == before
+
+
+def test_a_file_that_is_not_utf_8_or_damaged_is_refused(juju, tmp_path):
+    make(tmp_path / 'bad')
+    with open(str(tmp_path / 'bad/metadata.yaml'), 'ab') as file:
+        file.write(b'# \xff')
+    before = juju.files()
+    assert juju.of('3.6.8').refused('deploy', '-m', 'test', pack(tmp_path / 'bad'), 'other') == (
+        1, "fakejuju does not model Go's words for what is wrong in metadata.yaml")
+    file = tmp_path / 'tls.charm'
+    made = bytearray(open(make(tmp_path / 'tls'), 'rb').read())
+    with zipfile.ZipFile(str(file)) as archive:
+        hook = archive.getinfo('hooks/relations/tls/peers.py')
+    made[hook.header_offset + 200] ^= 255
+    file.write_bytes(made)
+    code, line = juju.of('3.6.8').refused('deploy', '-m', 'test', file, 'other')
+    assert code == 1 and line.startswith('invalid charm or bundle provided at ')
     assert juju.files() == before
 
 

@@ -23,8 +23,9 @@ import sys
 import time
 import uuid
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Dict
 
 import yaml
 
@@ -113,7 +114,7 @@ class Store:
     def bring(self, path):
         """Unpack a charm file: where, its metadata and its bases."""
         target = self.directory / 'charms' / uuid.uuid4().hex
-        return (str(target), *unpack(path, target))
+        return (str(target), *unpack(path, target, version_of_juju()))
 
     def step(self, app, juju, unit):
         """Run the unit's next hook, and keep what came of it before anything else is done."""
@@ -201,23 +202,25 @@ def elect(model):
         model.elect(alive[0])
 
 
-def unpack(path, target):
+def unpack(path, target, version):
     """Check a charm file and unpack it: (metadata, bases). Modes matter, hooks are executable."""
-    with zipfile.ZipFile(str(path)) as archive:
-        names = archive.namelist()
-        found = charm.check(lambda name: archive.read(name).decode() if name in names else None,
-                            version_of_juju())
-        charm.needed(found[0], version_of_juju())
-        for member in archive.infolist():
-            file = Path(archive.extract(member, str(target)))
-            mode = stat.S_IMODE(member.external_attr >> 16)
-            if mode and not file.is_dir():
-                file.chmod(mode)
+    try:
+        with zipfile.ZipFile(str(path)) as archive:
+            names = archive.namelist()
+            found = charm.check(lambda name: archive.read(name) if name in names else None, version)
+            for member in archive.infolist():
+                file = Path(archive.extract(member, str(target)))
+                mode = stat.S_IMODE(member.external_attr >> 16)
+                if mode and not file.is_dir():
+                    file.chmod(mode)
+    except (OSError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        shutil.rmtree(str(target), ignore_errors=True)
+        raise zipfile.BadZipFile(str(error))
     return found
 
 
-def version_of_juju():
-    version = os.environ.get('JUJU_VERSION') or '3.6.8'
+def version_of_juju(version=None):
+    version = version or os.environ.get('JUJU_VERSION') or '3.6.8'
     if not re.match(r'(2\.9|[34]\.[0-9]+)([.-][a-z0-9.-]+)?\Z', version):
         raise NotModelled('Juju ' + version)
     return version
@@ -241,8 +244,23 @@ def local_file(path):
     return Path(path)
 
 
-KINDS: Dict[str, Callable[[str], Any]] = {
-    'int': int, 'float': float, 'boolean': {'true': True, 'false': False}.__getitem__}
+FLOAT = re.compile(r'[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?\Z')
+
+
+def parsed(option, kind, text):
+    """As Go's strconv does it."""
+    if kind == 'secret' or kind == 'float' and re.match('[-+]?(inf|nan|0x)', text, re.IGNORECASE):
+        raise NotModelled('{} for an option of type {}'.format(text, kind))
+    if kind == 'string':
+        return text
+    if kind == 'boolean' and text in '1 t T TRUE true True 0 f F FALSE false False'.split():
+        return text[0] in '1tT'
+    if kind == 'float' and FLOAT.match(text) and abs(float(text)) < float('inf'):
+        return float(text)
+    if kind in ('int', 'integer') and re.match(r'[-+]?[0-9]+\Z', text) \
+            and -2 ** 63 <= int(text) < 2 ** 63:
+        return int(text)
+    raise failure('option "{}" expected {}, got "{}"'.format(option, kind, text))
 
 
 def values(directory, settings, of):
@@ -256,19 +274,13 @@ def values(directory, settings, of):
             before = 'invalid application config: ' if version_of_juju() >= '4' \
                 else 'parsing settings for {}: '.format(of)
             raise failure('{}unknown option "{}"'.format(before, key))
-        result[key] = text
-        kind = options[key].get('type', 'string')
-        if kind != 'string':
-            try:
-                result[key] = KINDS[kind](text)
-            except (ValueError, KeyError):
-                raise failure('option "{}" expected {}, got "{}"'.format(key, kind, text))
+        result[key] = parsed(key, options[key].get('type') or 'string', text)
     return result
 
 
 def number(options, name):
     text = options.get('num-units', options.get('n', '1'))
-    if not text.isdigit() or text == '0':
+    if not re.match(r'[1-9][0-9]*\Z', text):
         raise usage('--num-units must be a positive integer')
     return int(text)
 
@@ -460,7 +472,7 @@ def remove(store, app):
         if app.model.unit(unit).life == 'alive':
             app.model.remove_unit(unit)
     if not app.model.alive():
-        del store.applications[app.name]
+        store.applications.pop(app.name, None)  # it may be named twice
 
 
 def refresh(store, arguments):
@@ -548,7 +560,10 @@ def debug_log(store, arguments):
         raise usage('unrecognized args: {}'.format(json.dumps(positional)))
     log = store.directory / 'log'
     kept = log.read_text().splitlines() if log.exists() else []
-    return '\n'.join(kept[-int(options.get('limit', options.get('n', 0))):])
+    limit = options.get('limit', options.get('n', '0'))
+    if not re.match(r'[0-9]+\Z', limit):
+        raise usage('invalid value "{}" for option --limit'.format(limit))
+    return '\n'.join(kept[-int(limit):])
 
 
 class Unscheduled(Exception):
@@ -579,13 +594,15 @@ def nothing_scheduled(store, error):
     return ''
 
 
-TYPES: Dict[str, Any] = {'string': str, 'integer': int, 'number': (int, float), 'boolean': bool,
-                         'array': list, 'object': dict}
-
-
 def wrong_params(action, given, closed):
     """What validation says; '' if all is right. Juju 4 takes no others than those it knows."""
     known, shown = action.get('params') or {}, go_json(given)[:-1]
+    unknown = set(action) - {'description', 'title', 'execution-group', 'parallel', 'params',
+                             'required', 'additionalProperties'}
+    unknown |= set().union(*known.values()) - {'description', 'title', 'type', 'default'}
+    if unknown or not isinstance(action.get('additionalProperties', True), bool):
+        raise NotModelled('an action with {}'.format(
+            ', '.join(sorted(unknown)) or 'another schema of additionalProperties'))
     wrong = ['(root) : "{}" property is missing and required, given {}'.format(key, shown)
              for key in action.get('required', ()) if key not in given]
     if not action.get('additionalProperties', not closed):
@@ -593,7 +610,7 @@ def wrong_params(action, given, closed):
                   for key in given if key not in known]
     for key, value in given.items():
         kind = known.get(key, {}).get('type')
-        if kind and (not isinstance(value, TYPES[kind])
+        if kind and (not isinstance(value, charm.SCHEMA_TYPES[kind])
                      or isinstance(value, bool) and kind != 'boolean'):
             wrong.append('(root).{} : must be of type {}, given {}'.format(
                 key, kind, go_json(value)[:-1]))
@@ -608,12 +625,22 @@ def run(store, arguments):
     given: Dict[str, Any] = {}
     name, newer = positional[1], version_of_juju() >= '4'
     if 'params' in options:
-        given = yaml.safe_load(Path(options['params']).read_text()) or {}
+        try:
+            given = charm.load(Path(options['params']).read_bytes(), 'parameters') or {}
+        except OSError as error:
+            raise failure('open {}: {}'.format(options['params'], str(error.strerror).lower()))
+        if not isinstance(given, dict):
+            raise NotModelled("Go's words for parameters that are no map")
     for argument in positional[2:]:
         key, equals, text = argument.partition('=')
         if not equals:
             raise usage('argument "{}" must be of the form key.key.key...=value'.format(argument))
-        place(given, key.split('.'), yaml.safe_load(text))
+        place(given, key.split('.'), charm.load(text, 'parameters'))
+    try:
+        json.dumps(given, sort_keys=True, allow_nan=False)
+        ' '.join(given)
+    except (TypeError, ValueError):
+        raise NotModelled('parameters that are none in JSON')
     try:
         app, unit = receiver(store, positional[0])
         action = read(app.charm, 'actions.yaml').get(name)

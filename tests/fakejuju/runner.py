@@ -374,6 +374,7 @@ class Juju:
         self.set_unitdata(unit, '{}')
 
     def set_unitdata(self, unit, text):
+        self.model.unit(unit)
         reactive.restore(self.state_db(unit), json.loads(text))
 
     def unitdata_text(self, unit):
