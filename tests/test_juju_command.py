@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -393,7 +394,9 @@ def test_a_refresh_to_a_charm_without_the_base_is_refused_unless_forced(juju, tm
     {'config': 'options: {a: {type: [x]}}'}, {'config': 'options: [a]'}, {'config': '[a]'},
     {'config': 'options: {a: x}'}, {'actions': '[act]'}, {'actions': 'act: word'},
     {'actions': 'act: {description: 5}'}, {'actions': 'act: {required: a}'},
-    {'actions': 'act: {params: a}'}])
+    {'actions': 'act: {params: a}'}, {'actions': 'act: {params: {x: 3}}'},
+    {'actions': 'act: {params: {x: {type: bogus}}}'},
+    {'actions': 'act: {params: {x: {type: [string, integer]}}}'}])
 def test_what_is_not_modelled_of_a_charm_is_refused_by_name(juju, tmp_path, files):
     file, before = make(tmp_path / 'bad', **files), juju.files()
     code, line = juju.of('3.6.8').refused('deploy', '-m', 'test', file, 'other')
@@ -409,7 +412,7 @@ def test_a_file_that_is_not_utf_8_or_damaged_is_refused(juju, tmp_path):
     assert juju.of('3.6.8').refused('deploy', '-m', 'test', pack(tmp_path / 'bad'), 'other') == (
         1, "fakejuju does not model Go's words for what is wrong in metadata.yaml")
     file = tmp_path / 'tls.charm'
-    made = bytearray(open(make(tmp_path / 'tls'), 'rb').read())
+    made = bytearray(Path(make(tmp_path / 'tls')).read_bytes())
     with zipfile.ZipFile(str(file)) as archive:
         hook = archive.getinfo('hooks/relations/tls/peers.py')
     made[hook.header_offset + 200] ^= 255
@@ -523,6 +526,83 @@ def test_an_action_without_an_executable_fails(tmp_path):
     assert json.loads(juju('config', '-m', 'test', 'probe', '--format', 'json').stdout)[
         'settings'] == {}
     assert juju.refused('config', '-m', 'test', 'probe', 'x=1')[0] == 1
+
+
+@pytest.fixture(scope='module')
+def probe(tmp_path_factory):
+    """A model of a charm with options of each type, and actions with each kind of schema."""
+    directory = tmp_path_factory.mktemp('probe')
+    juju, charm = Command(directory / 'models', inside=True), directory / 'probe'
+    plain(charm)
+    (charm / 'config.yaml').write_text('options: {%s}' % ', '.join(
+        '%s: {type: %s}' % each for each in (
+            ('b', 'boolean'), ('i', 'int'), ('f', 'float'), ('s', 'string'), ('x', 'secret'))))
+    (charm / 'actions.yaml').write_text(json.dumps({
+        'act': {'params': {'v': {'type': 'string'}, 'n': {'type': 'integer'}}},
+        'least': {'params': {'n': {'type': 'integer', 'minimum': 5}}},
+        'one': {'params': {'e': {'enum': ['x', 'y']}}}, 'any': {'anyOf': []},
+        'deep': {'params': {'o': {'type': 'object', 'properties': {'k': {'type': 'string'}}}}},
+        'more': {'additionalProperties': {'type': 'string'}}}))
+    juju('add-model', 'test')
+    assert juju('deploy', '-m', 'test', pack(charm)).returncode == 0
+    juju.rest()
+    return juju
+
+
+@pytest.mark.parametrize('setting, value', [
+    *(('b=' + text, True) for text in '1 t T TRUE true True'.split()),
+    *(('b=' + text, False) for text in '0 f F FALSE false False'.split()),
+    ('i=+5', 5), ('i=-007', -7), ('i=9223372036854775807', 2 ** 63 - 1), ('f=1e3', 1000.0),
+    ('f=.5', 0.5), ('f=-1.', -1.0), ('s=1_000', '1_000'), ('s=', '')])
+def test_a_setting_is_read_as_go_reads_it(probe, setting, value):
+    assert probe('config', '-m', 'test', 'probe', setting).returncode == 0
+    settings = json.loads(probe('config', '-m', 'test', 'probe', '--format', 'json').stdout)
+    found = settings['settings'][setting[0]]['value']
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize('setting, line', [
+    *((text, 'option "{}" expected {}, got "{}"'.format(text[0], kind, text[2:]))
+      for kind, texts in (('boolean', ['b=yes', 'b=tRUE', 'b=']),
+                          ('int', ['i=1_000', 'i= 5', 'i=5.0', 'i=0x5', 'i=9223372036854775808']),
+                          ('float', ['f=1_0', 'f= 5', 'f=.', 'f=1e999'])) for text in texts),
+    ('f=inf', 'fakejuju does not model inf for an option of type float'),
+    ('x=secret:a', 'fakejuju does not model secret:a for an option of type secret')])
+def test_a_setting_that_go_does_not_read_is_refused(probe, setting, line):
+    assert probe.refused('config', '-m', 'test', 'probe', setting) == (1, line)
+
+
+@pytest.mark.parametrize('arguments, line', [
+    ('least n=1', 'an action with minimum'), ('one e=z', 'an action with enum'),
+    ('any', 'an action with anyOf'), ('deep o.k=1', 'an action with properties'),
+    ('more x=1', 'an action with another schema of additionalProperties'),
+    ('act v=[', "Go's words for what is wrong in parameters"),
+    ('act v=2001-01-01', 'parameters that are no map of JSON'),
+    ('act v=.nan', 'parameters that are no map of JSON'),
+    ('act --params {list}', 'parameters that are no map of JSON'),
+    ('act --params {number}', 'parameters that are no map of JSON'),
+    ('act --params {junk}', "Go's words for what is wrong in parameters")])
+def test_parameters_that_are_not_modelled_are_refused_by_name(probe, tmp_path, arguments, line):
+    files = {}
+    for name, text in ('list', '[1]'), ('number', '{1: x}'), ('junk', '{'):
+        files[name] = tmp_path / name
+        files[name].write_text(text)
+    assert probe.refused('run', '-m', 'test', '--format', 'json', 'probe/0', *arguments.format(
+        **files).split()) == (1, 'fakejuju does not model ' + line)
+
+
+def test_arguments_that_are_wrong_in_another_way(probe):
+    assert probe.refused('run', '-m', 'test', '--format', 'json', 'probe/0', 'act', '--params',
+                         'nowhere') == (1, 'open nowhere: no such file or directory')
+    assert probe.refused('debug-log', '-m', 'test', '--limit', 'x') == (
+        2, 'invalid value "x" for option --limit')
+    assert probe.refused('add-unit', '-m', 'test', 'probe', '-n', '\u00b2')[0] == 2
+    probe('add-model', 'other')
+    file = probe.directory.parent / 'probe.charm'
+    probe('deploy', '-m', 'other', file, 'a')
+    done = probe('remove-application', '-m', 'other', '--no-prompt', 'a', 'a')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert probe.status('other')['applications'] == {}
 
 
 # What the client of a running Juju 4.1 printed, command by command.

@@ -10,7 +10,7 @@ from typing import Any, Dict
 import yaml
 
 from .model import NotModelled
-from .tools import APPLICATION, failure
+from .tools import APPLICATION, WORD, failure
 
 SERIES = {'bionic': '18.04', 'focal': '20.04', 'jammy': '22.04', 'noble': '24.04'}
 TYPES: Dict[str, Any] = {'string': str, 'secret': str, 'int': int, 'float': (int, float),
@@ -18,7 +18,6 @@ TYPES: Dict[str, Any] = {'string': str, 'secret': str, 'int': int, 'float': (int
 # Of JSON schema, in actions.yaml.
 SCHEMA_TYPES: Dict[str, Any] = {'string': str, 'integer': int, 'number': (int, float),
                                 'boolean': bool, 'array': list, 'object': dict}
-ACTION = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
 # What a charm may have in metadata.yaml and the double has not.
 NOT_MODELLED = 'storage', 'resources', 'subordinate', 'containers', 'devices'
 
@@ -109,7 +108,7 @@ def check_config(text, major):
 
 def check_actions(text, charm):
     for name, action in (load(text, 'actions.yaml') or {}).items():
-        if not ACTION.match(name):
+        if not WORD.match(name):
             raise failure('bad action name {}'.format(name))
         if reserved(charm, name):
             raise failure('cannot use action name {}: {}'.format(

@@ -32,11 +32,10 @@ import yaml
 from . import charm
 from .model import TASKS, NotModelled
 from .runner import Juju
-from .tools import (APPLICATION, UNIT_NAME, ToolError, failure, go_json, none_left, parse, place,
-                    usage)
+from .tools import (APPLICATION, UNIT_NAME, WORD, ToolError, failure, go_json, none_left, parse,
+                    place, usage)
 
 MARK = 'models of fakejuju, format 4\n'
-MODEL = re.compile(r'[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z')
 # A unit's failures of one hook in a row after which a command does not wait any longer.
 FAILURES = 3
 # The status of an application is the first of these that one of its units has.
@@ -65,7 +64,7 @@ class Store:
         self.tasks = 0
 
     def __enter__(self):
-        if not MODEL.match(self.name) or not self.directory.is_dir():
+        if not WORD.match(self.name) or not self.directory.is_dir():
             raise failure('model fakejuju:{} not found'.format(self.name))
         self.lock = open(str(self.directory / 'lock'), 'w')
         try:
@@ -75,8 +74,7 @@ class Store:
             raise failure('another command is at work on model {}'.format(self.name))
         state = self.directory / 'state'
         if state.exists():
-            with open(str(state), 'rb') as file:
-                self.applications, self.tasks = pickle.load(file)
+            self.applications, self.tasks = pickle.loads(state.read_bytes())
         return self
 
     def __exit__(self, *_):
@@ -84,8 +82,7 @@ class Store:
 
     def save(self):
         new = self.directory / 'state.new'
-        with open(str(new), 'wb') as file:
-            pickle.dump((self.applications, self.tasks), file)
+        new.write_bytes(pickle.dumps((self.applications, self.tasks)))
         os.replace(str(new), str(self.directory / 'state'))
 
     def application(self, name, text='application "{}" not found'):
@@ -229,11 +226,8 @@ def version_of_juju(version=None):
 def read(directory, name):
     """One of the charm's YAML files; {} if it has none."""
     path = Path(directory) / name
-    return yaml.safe_load(path.read_text()) or {} if path.exists() else {}
-
-
-def options_of(directory):
-    return read(directory, 'config.yaml').get('options') or {}
+    found = yaml.safe_load(path.read_bytes()) if path.exists() else None
+    return {key: value for key, value in (found or {}).items() if value is not None}
 
 
 def local_file(path):
@@ -265,7 +259,7 @@ def parsed(option, kind, text):
 
 def values(directory, settings, of):
     """{option: value} of key=value, in the types of config.yaml."""
-    options, result = options_of(directory), {}
+    options, result = read(directory, 'config.yaml').get('options', {}), {}
     for setting in settings:
         key, given, text = setting.partition('=')
         if not given:
@@ -311,7 +305,7 @@ def version(arguments):
 def add_model(arguments):
     options, positional = parse(arguments, (), ('no-switch',))
     name = one(positional, 'a model name')
-    if not MODEL.match(name):
+    if not WORD.match(name):
         raise failure('"{}" is not a valid name: model names may only contain lowercase letters, '
                       'digits and hyphens'.format(name))
     try:
@@ -323,8 +317,7 @@ def add_model(arguments):
 
 
 def destroy_model(arguments):
-    options, positional = parse(arguments, (), ('no-prompt', 'force', 'no-wait',
-                                                'destroy-storage'))
+    options, positional = parse(arguments, (), ('no-prompt', 'force', 'no-wait', 'destroy-storage'))
     with Store(one(positional, 'a model name')) as store:
         for app in list(store.applications.values()):
             remove(store, app)
@@ -399,8 +392,7 @@ def add_units(store, app, units):
 
 def remove_unit(store, arguments):
     """Each by itself; one that cannot be removed does not hold the others back."""
-    options, positional = parse(arguments, (), ('no-prompt', 'destroy-storage', 'force',
-                                                'no-wait'))
+    options, positional = parse(arguments, (), ('no-prompt', 'destroy-storage', 'force', 'no-wait'))
     if not positional:
         raise usage('no units specified')
     for name in positional:
@@ -516,7 +508,7 @@ def config(store, arguments):
         raise usage('no application name specified')
     app = store.application(positional[0], 'application {} not found (not found)'
                             if version_of_juju() >= '4' else 'application "{}" not found')
-    settings, defined = positional[1:], options_of(app.charm)
+    settings, defined = positional[1:], read(app.charm, 'config.yaml').get('options', {})
     if not settings and 'reset' not in options:
         as_json(options)
         return go_json({
@@ -556,8 +548,7 @@ def setting(app, name, option):
 
 def debug_log(store, arguments):
     options, positional = parse(arguments, ('limit', 'n'), ('replay',))
-    if positional:
-        raise usage('unrecognized args: {}'.format(json.dumps(positional)))
+    none_left(positional)
     log = store.directory / 'log'
     kept = log.read_text().splitlines() if log.exists() else []
     limit = options.get('limit', options.get('n', '0'))
@@ -624,23 +615,21 @@ def run(store, arguments):
         raise NotModelled('run with other arguments than one unit, one action and its parameters')
     given: Dict[str, Any] = {}
     name, newer = positional[1], version_of_juju() >= '4'
-    if 'params' in options:
-        try:
-            given = charm.load(Path(options['params']).read_bytes(), 'parameters') or {}
-        except OSError as error:
-            raise failure('open {}: {}'.format(options['params'], str(error.strerror).lower()))
-        if not isinstance(given, dict):
-            raise NotModelled("Go's words for parameters that are no map")
-    for argument in positional[2:]:
-        key, equals, text = argument.partition('=')
-        if not equals:
-            raise usage('argument "{}" must be of the form key.key.key...=value'.format(argument))
-        place(given, key.split('.'), charm.load(text, 'parameters'))
     try:
+        if 'params' in options:
+            given = {**(charm.load(Path(options['params']).read_bytes(), 'parameters') or {})}
+        for argument in positional[2:]:
+            key, equals, text = argument.partition('=')
+            if not equals:
+                raise usage('argument "{}" must be of the form key.key.key...=value'.format(
+                    argument))
+            place(given, key.split('.'), charm.load(text, 'parameters'))
         json.dumps(given, sort_keys=True, allow_nan=False)
         ' '.join(given)
+    except OSError as error:
+        raise failure('open {}: {}'.format(options['params'], os.strerror(error.errno).lower()))
     except (TypeError, ValueError):
-        raise NotModelled('parameters that are none in JSON')
+        raise NotModelled('parameters that are no map of JSON')
     try:
         app, unit = receiver(store, positional[0])
         action = read(app.charm, 'actions.yaml').get(name)

@@ -56,9 +56,8 @@ class Context:
             'JUJU_MODEL_NAME': 'fake', 'JUJU_MODEL_UUID': MODEL_UUID,
             'JUJU_VERSION': model.version, 'JUJU_API_ADDRESSES': '127.0.0.1:17070',
             'JUJU_MACHINE_ID': self.unit.name.split('/')[1], 'JUJU_AVAILABILITY_ZONE': '',
-            'JUJU_PRINCIPAL_UNIT': '', 'CLOUD_API_VERSION': '',
-            'JUJU_CHARM_HTTP_PROXY': '', 'JUJU_CHARM_HTTPS_PROXY': '',
-            'JUJU_CHARM_FTP_PROXY': '', 'JUJU_CHARM_NO_PROXY': '',
+            'JUJU_PRINCIPAL_UNIT': '', 'CLOUD_API_VERSION': '', 'JUJU_CHARM_HTTP_PROXY': '',
+            'JUJU_CHARM_HTTPS_PROXY': '', 'JUJU_CHARM_FTP_PROXY': '', 'JUJU_CHARM_NO_PROXY': '',
             'PATH': path, 'APT_LISTCHANGES_FRONTEND': 'none', 'DEBIAN_FRONTEND': 'noninteractive',
             'LANG': 'C.UTF-8', 'TERM': 'dumb',
         }

@@ -55,12 +55,12 @@ class Run:
 
     def task(self):
         """What Juju tells of an action or of `juju exec` that is over (JSRC C)."""
-        results = dict(self.action['results'], **({} if self.exit_code is None else {
-            'return-code': self.exit_code}))
-        results.update({name: text for name, text in (('stdout', self.stdout),
-                                                      ('stderr', self.stderr)) if text})
+        results = {name: each for name, each in (
+            ('return-code', self.exit_code), ('stdout', self.stdout or None),
+            ('stderr', self.stderr or None)) if each is not None}
         told = {name: self.action[name] for name in ('message', 'log') if self.action[name]}
-        return dict(told, status=self.action['status'], results=results)
+        return dict(told, status=self.action['status'],
+                    results=dict(self.action['results'], **results))
 
     def story(self):
         return '{} of {}: exit code {}, {}\n{}'.format(
@@ -80,8 +80,7 @@ class Killed(Exception):
 class Answers:
     """Answers the hook tools of one run, and brings in its faults."""
 
-    def __init__(self, run, context, kill_at=None, fail_at=None, on_call=None,
-                 interrupted_at=None):
+    def __init__(self, run, context, kill_at=None, fail_at=None, on_call=None, interrupted_at=None):
         self.run = run
         self.context = context
         self.signals = {kill_at: signal.SIGKILL, interrupted_at: signal.SIGTERM}
@@ -564,8 +563,7 @@ class Juju:
         Its id, and what waits for its exit code.
         """
         with open(output[0], 'wb') as stdout, open(output[1], 'wb') as stderr:
-            command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' \
-                else [str(file)]
+            command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' else [str(file)]
             process = subprocess.Popen(command, cwd=charm, env=run.env, stdout=stdout,
                                        stderr=stderr, stdin=subprocess.DEVNULL,
                                        start_new_session=True)

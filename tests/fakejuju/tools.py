@@ -22,6 +22,8 @@ from .model import NotModelled, Secret
 Result = namedtuple('Result', 'code stdout stderr')
 
 APPLICATION = re.compile(r'[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*\Z')
+# A name of a model, of an action, of a part of its results.
+WORD = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
 UNIT_NAME = re.compile(APPLICATION.pattern[:-2] + r'/(0|[1-9][0-9]*)\Z')
 
 
@@ -512,9 +514,6 @@ def secret_ids(context, arguments, stdin):
 
 # Actions.
 
-RESULT_KEY = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
-
-
 def in_action(context):
     if not context.is_action():
         raise failure('not running an action')
@@ -550,7 +549,7 @@ def action_set(context, arguments, stdin):
         if not given:
             raise usage('argument "{}" must be of the form key...=value'.format(argument))
         for key in path.split('.'):
-            if not RESULT_KEY.match(key):  # JSRC D9
+            if not WORD.match(key):  # JSRC D9
                 raise usage('key "{}" must start and end with lowercase alphanumeric, and contain '
                             'only lowercase alphanumeric and hyphens'.format(key))
             if key in ('stdout', 'stdout-encoding', 'stderr', 'stderr-encoding'):
@@ -724,12 +723,12 @@ TOOLS = {function.__name__.replace('_', '-'): function for function in (
     network_get, goal_state, application_version_set)}
 
 # Juju has these too; whoever calls them gets an exception in the test.
-NOT_MODELLED = ('add-metric', 'close-port', 'credential-get', 'k8s-raw-get',
-                'k8s-raw-set', 'k8s-spec-get', 'k8s-spec-set', 'juju-reboot', 'open-port',
-                'opened-ports', 'payload-register', 'payload-status-set', 'payload-unregister',
-                'pod-spec-get', 'pod-spec-set', 'relation-model-get', 'resource-get',
-                'secret-grant', 'secret-revoke', 'state-delete',
-                'state-get', 'state-set', 'storage-add', 'storage-get', 'storage-list')
+NOT_MODELLED = '''
+    add-metric close-port credential-get k8s-raw-get k8s-raw-set k8s-spec-get k8s-spec-set juju-
+    reboot open-port opened-ports payload-register payload-status-set payload-unregister pod-
+    spec-get pod-spec-set relation-model-get resource-get secret-grant secret-revoke state-
+    delete state-get state-set storage-add storage-get storage-list
+'''.split()
 
 
 # Gone in 4.0 (JSRC D13).
