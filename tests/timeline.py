@@ -131,7 +131,8 @@ class Names:
             told = [key + self.short(new) for key, (_, new) in sorted(changes.items())
                     if key not in NETWORK]
             if told:
-                result.append((owner, ', '.join(told)))
+                owner, another, relation = owner.partition(' in ')
+                result.append((owner, ', '.join(told) + another + relation))
         return result
 
 

@@ -147,7 +147,7 @@ def check(read, version):
     """(metadata, bases) of the charm; `read` gives a file's bytes, or None if there is none."""
     try:
         return checked(read, version, int(version.split('.')[0]))
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         raise NotModelled("Go's words for another shape of the charm's files")
 
 
@@ -181,10 +181,8 @@ def checked(read, version, major):
 def needed(metadata, version):
     """The version that the charm asks for is there; what else it assumes is not modelled."""
     def numbers(text):
-        return [int(part) for part in re.findall('[0-9]+', text.split('-')[0])]
+        return [int(part) for part in text.split('-')[0].split('.')]
     least = metadata.get('min-juju-version', '0')
-    if not re.match('[0-9]+([.-][a-z0-9]+)*\\Z', least):
-        raise NotModelled('min-juju-version: ' + least)
     if numbers(version) < numbers(least):
         raise failure("charm's min version ({}) is higher than this juju model's version ({})"
                       .format(least, version))

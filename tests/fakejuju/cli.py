@@ -523,8 +523,7 @@ def config(store, arguments):
             raise failure('key "{}" not found in "{}" application config or charm settings.'.format(
                 settings[0], app.name))
         value = app.model.config.get(settings[0])
-        return go_json('' if value is None else value)[:-1].strip('"') \
-            if not isinstance(value, str) else value
+        return value if isinstance(value, str) else '' if value is None else go_json(value)[:-1]
     changes = values(app.charm, settings, app.name)
     for name in [name for name in options.get('reset', '').split(',') if name]:
         if name not in defined:
@@ -708,8 +707,7 @@ def status(store, arguments):
     return json.dumps({
         'model': {'name': store.name, 'type': 'iaas', 'controller': 'fakejuju',
                   'cloud': 'localhost', 'version': version_of_juju(),
-                  'model-status': {'current': 'available'}},
-        'machines': {}, 'storage': {},
+                  'model-status': {'current': 'available'}}, 'machines': {}, 'storage': {},
         'applications': {name: application_status(app)
                          for name, app in store.applications.items()},
         'controller': {'timestamp': time.strftime('%H:%M:%SZ', time.gmtime())}})

@@ -3,7 +3,6 @@ import copy
 import uuid
 from typing import Any, Dict, Set, Tuple
 
-
 MODEL_UUID = '00000000-0000-4000-8000-000000000000'
 
 
@@ -188,7 +187,8 @@ class Context:
             bag = relation.app if app else relation.units[name]
             changed = bag.merge(settings, model.content_versions)
             if changed:
-                changes.setdefault(model.app if app else name, {}).update(changed)
+                owner = model.app if app else name
+                changes['{} in {}'.format(owner, id_) if owner in changes else owner] = changed
         for write in self.secret_writes:
             write(model)
         return changes

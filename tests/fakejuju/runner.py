@@ -28,7 +28,6 @@ DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
 MANY_HOOKS = 100000
 # What the model does by itself.
 VERBS = 'elect', 'depose', 'remove_unit', 'kill_unit', 'forget_unit', 'next_hook'
-
 # The unit's status before these hooks, and after them.
 BEFORE = {'install': ('maintenance', 'installing charm software'),
           'stop': ('maintenance', 'stopping charm software'),
@@ -45,22 +44,23 @@ class Run:
         self.env = {}
         self.exit_code = None
         self.committed = False
+        self.interrupted = False  # by the end of the agent
         self.error = ''          # why Juju did not commit
         self.calls = []          # of hook tools, in order; a killed one has no code
         self.log = []            # (level, message) of juju-log
         self.stdout = ''
         self.stderr = ''
-        self.changes = {}        # owner of a bag -> {key: (old, new)}
+        self.changes = {}        # owner of a bag -> {key: (old, new)}; `app/0 in x:1` of a second
         self.action: Any = None  # of an action: results, status, message, log
 
     def task(self):
         """What Juju tells of an action or of `juju exec` that is over (JSRC C)."""
-        results = {name: each for name, each in (
+        results = dict(self.action['results'])
+        results.update({name: each for name, each in (
             ('return-code', self.exit_code), ('stdout', self.stdout or None),
-            ('stderr', self.stderr or None)) if each is not None}
+            ('stderr', self.stderr or None)) if each is not None})
         told = {name: self.action[name] for name in ('message', 'log') if self.action[name]}
-        return dict(told, status=self.action['status'],
-                    results=dict(self.action['results'], **results))
+        return dict(told, status=self.action['status'], results=results)
 
     def story(self):
         return '{} of {}: exit code {}, {}\n{}'.format(
@@ -93,13 +93,18 @@ class Answers:
         """Exit code, stdout and stderr of the tool; None if there is none of that name."""
         if argv[0] not in self.names:
             return None
-        argv, stdin = with_file(argv, stdin, directory)
+        try:
+            argv, stdin = with_file(argv, stdin, directory)
+            ''.join([*argv, stdin]).encode()
+        except UnicodeError:
+            raise NotModelled('text that is not UTF-8, in a call of ' + argv[0])
         if argv[0] != 'juju-log':
             self.count += 1
             if self.count in self.on_call:
                 self.on_call[self.count]()
             if self.count in self.signals:
                 self.run.calls.append(Call(argv, stdin, None, '', ''))
+                self.run.interrupted = self.signals[self.count] == signal.SIGTERM
                 raise Killed(self.signals[self.count])
         if self.count == self.fail_at and argv[0] != 'juju-log':
             result = DISCONNECTED
@@ -492,7 +497,7 @@ class Juju:
         try:
             if run.error:
                 raise CommitFailed(run.error)
-            if run.exit_code and hook.kind != 'exec':  # JSRC C1
+            if (run.exit_code or run.interrupted) and hook.kind != 'exec':  # JSRC C1
                 raise CommitFailed('exit code {}'.format(run.exit_code))
             if fail_commit:
                 raise CommitFailed('the controller is away')
@@ -509,7 +514,7 @@ class Juju:
                     run.stderr += ('\n' if run.stderr else '') + run.error + '\n'
                     run.action['message'] = run.action['message'] \
                         or 'committing requested changes failed'
-            if run.exit_code == -signal.SIGTERM:
+            if run.interrupted:
                 self.interrupted(run)
             else:
                 self.model.fail(unit, hook)

@@ -78,7 +78,6 @@ class Dumper(yaml.SafeDumper):
 
 # What yaml.v2 reads as no string, and PyYAML as one; and the other way round.
 NOT_PLAIN = re.compile(r'([yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)\Z')
-
 PLAIN = re.compile('[0-9]{4}-[0-9]+-[0-9]+ .*Z\\Z')
 
 
@@ -145,13 +144,9 @@ def show(value, options, style='smart', struct=False):
     return go_yaml(value if struct else in_order(value))
 
 
-def quoted(arguments):
-    return '[{}]'.format(' '.join(json.dumps(argument) for argument in arguments))
-
-
 def none_left(positional):
     if positional:  # JSRC D11
-        raise usage('unrecognized args: ' + quoted(positional))
+        raise usage('unrecognized args: [{}]'.format(' '.join(map(json.dumps, positional))))
 
 
 def pairs(arguments):
@@ -219,7 +214,7 @@ def relation_get(context, arguments, stdin):
                           'settings not found'.format(target, model.app, relation.split(':')[0]))
         raise failure('permission denied')
     bag = context.bag(relation, target)
-    return show(bag if key == '-' else bag.get(key), options)
+    return show(bag if key in ('-', '') else bag.get(key), options)
 
 
 def relation_set(context, arguments, stdin):
@@ -262,6 +257,8 @@ def parse_settings(text):
     wrong, settings = [], {}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value == '<<':
+                raise NotModelled('YAML with another key than a text')
             if isinstance(value, yaml.ScalarNode):
                 settings[key.value] = '' if value.tag == null else value.value
             else:
@@ -316,7 +313,7 @@ def leader_get(context, arguments, stdin):
     key = positional.pop(0) if positional else '-'
     none_left(positional)
     settings = context.model.leader_settings
-    return show(settings if key == '-' else settings.get(key), options)
+    return show(settings if key in ('-', '') else settings.get(key), options)
 
 
 def leader_set(context, arguments, stdin):
@@ -729,7 +726,6 @@ NOT_MODELLED = '''
     spec-get pod-spec-set relation-model-get resource-get secret-grant secret-revoke state-
     delete state-get state-set storage-add storage-get storage-list
 '''.split()
-
 
 # Gone in 4.0 (JSRC D13).
 BEFORE_4 = re.compile('leader-|add-metric|k8s-|pod-|payload-')
