@@ -747,6 +747,18 @@ def test_a_second_command_at_the_same_time_is_refused(juju):
     assert juju.files() == before
 
 
+@pytest.mark.parametrize('command, line', [
+    (True, '{}/typo.charm is no file; set CHARM'), (False, 'there is no juju on the PATH')])
+def test_without_a_charm_or_a_juju_the_integration_tests_fail(tmp_path, command, line):
+    path = [str(TESTS / 'fakejuju')] * command + [os.path.dirname(sys.executable)]
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', str(TESTS / 'integration')], cwd=str(TESTS.parent),
+        env=dict(os.environ, PATH=os.pathsep.join(path + ['/usr/bin', '/bin']),
+                 CHARM=str(tmp_path / 'typo.charm')), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, universal_newlines=True)
+    assert done.returncode == 1 and line.format(tmp_path) in done.stdout
+
+
 def test_a_directory_that_is_not_ours_is_left_alone(tmp_path):
     (tmp_path / 'precious').write_text('x')
     juju = Command(tmp_path)

@@ -1,5 +1,6 @@
 """`python -m fakejuju run`: what it shows of a charm, and of one that is none."""
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -181,3 +182,36 @@ def test_what_happens_between_hooks(charm):
 def test_an_event_that_is_none_is_refused(charm, text):
     done = fakejuju(charm, '--after', text)
     assert done.returncode == 2 and 'is no event' in done.stderr
+
+
+# The other commands of this folder end in words, too.
+
+@pytest.mark.parametrize('arguments', [[], ['--forget']])
+def test_a_summary_outside_of_tox_is_refused(tmp_path, arguments):
+    (tmp_path / 'None').mkdir()
+    done = subprocess.run(
+        [sys.executable, str(TESTS / 'summary.py')] + arguments, cwd=str(tmp_path),
+        env={name: value for name, value in os.environ.items() if name != 'TOX_WORK_DIR'},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert (done.returncode, done.stdout) == (1, '') and (tmp_path / 'None').exists()
+    assert done.stderr == 'TOX_WORK_DIR, the directory of tox, is not set: tox runs this\n'
+
+
+@pytest.mark.parametrize('stubs, words', [
+    ({}, "No such file or directory: 'unshare'"), ({'unshare': 'exit 3'}, 'debootstrap: exit 3'),
+    ({'unshare': 'exit 0', 'git': 'exit 128'}, 'returned non-zero exit status 128'),
+    # Within the machine it is the system's own, which finds no machine there.
+    ({'unshare': 'exit 0', 'git': 'exit 0'}, 'python3 --version: exit ')])
+def test_a_machine_that_cannot_be_made_is_a_row_of_the_table(tmp_path, stubs, words):
+    (tmp_path / 'bin').mkdir()
+    for name, line in stubs.items():
+        (tmp_path / 'bin' / name).write_text('#!/bin/sh\n' + line + '\n')
+        (tmp_path / 'bin' / name).chmod(0o755)
+    (tmp_path / 'tmp').mkdir()
+    done = subprocess.run(
+        [sys.executable, '-c', 'import pathlib, sys, machines\n'
+         'print(*machines.row_of("12", pathlib.Path(sys.argv[1])))', str(tmp_path / 'logs/12.log')],
+        cwd=str(TESTS), env=dict(os.environ, PATH=str(tmp_path / 'bin'), TMPDIR=str(
+            tmp_path / 'tmp')), stdout=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 0 and done.stdout.startswith('False [') and words in done.stdout
+    assert list((tmp_path / 'tmp').iterdir()) == []
