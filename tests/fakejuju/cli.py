@@ -626,7 +626,7 @@ def run(store, arguments):
         json.dumps(given, sort_keys=True, allow_nan=False)
         ' '.join(given)
     except OSError as error:
-        raise failure('open {}: {}'.format(options['params'], os.strerror(error.errno).lower()))
+        raise failure('open {}: {}'.format(options['params'], str(error.strerror).lower()))
     except (TypeError, ValueError):
         raise NotModelled('parameters that are no map of JSON')
     try:
