@@ -62,11 +62,13 @@ ANSWER, REFUSAL, ANSWER_ID = '{}_signed_certificate', '{}_refusal', '{}_csr_id'
 
 SERVER_CERT = 'tls.server.certificate'  # unitdata: the key the original README reads
 RECORD = 'interface.tls'  # unitdata: all that this interface remembers, see `_recall`
-TAKEN = {'taken': True}
+TAKEN: dict = {'taken': True}
 
 # Bytes of one request or answer, what peers send included, and of a refusal.
 MAX_BYTES, MAX_REASON = 64 * 1024, 1024
-PEM_LINE = r'[ \t]*[0-9A-Za-z+/=][0-9A-Za-z+/= \t]*\r?\n'
+PEM_BEGIN = r'-----BEGIN (.*)-----[ \t]*\r?$'
+PEM_BLOCK = (r'(?:\A\ufeff|^)' + PEM_BEGIN + r'\n((?:[ \t]*[0-9A-Za-z+/=][0-9A-Za-z+/= \t]*\r?\n)+)'
+             r'-----END \1-----[ \t]*\r?$')
 BASE64 = '(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?\\Z'
 REQUEST_LABELS = ('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')
 CERTIFICATE_LABELS = ('CERTIFICATE',)
@@ -87,27 +89,27 @@ ASK_AGAIN = ('update-status', 'config-changed')
 def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
     """What is wrong with `text` as PEM blocks of these labels, or None.
 
-    Text around the blocks and several blocks are legal; a block is what the openssl command
-    reads (RFC 7468 is wider). Without labels: as a reason.
+    Text around the blocks and several blocks are legal; a block is nothing that the openssl
+    command does not read (RFC 7468 is wider), though that reads a few odd ones more. Without
+    labels: as a reason.
     """
     encoded, most = text.encode('utf-8', 'replace'), MAX_BYTES if labels else MAX_REASON
     if len(encoded) > most:
         return 'it has {} bytes, more than {}'.format(len(encoded), most)
     if encoded.decode() != text:
         return 'it is not encodable as UTF-8'
-    # In the spellings of OpenSSH and OpenPGP, too, and in such as only a person reads.
-    if re.search(r'PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----', text, re.IGNORECASE):
+    # In the spellings of OpenSSH, OpenPGP, `openssl pkey -text`, PuTTY, and as a person reads it.
+    if re.search(r'PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----|Private-(Key|Lines):', text, re.I):
         return 'it holds a private key, and everybody in the model can read relation data'
     if not labels:
         return None if text.strip() and '\0' not in text else 'it is empty, or has a NUL'
-    begin = '-----BEGIN ({})-----'.format('|'.join(labels))
-    blocks = re.findall(r'(?:\A\ufeff|^)' + begin + r'[ \t]*\r?\n((?:' + PEM_LINE + r')+)'
-                        r'-----END \1-----[ \t]*\r?$', text, re.MULTILINE)
-    if not blocks or len(blocks) < len(re.findall(begin, text)):
+    blocks = re.findall(PEM_BLOCK, text, re.MULTILINE)
+    # openssl reads no further than a block that is cut off, of another label, too.
+    if len(blocks) < len(re.findall('^\ufeff?' + PEM_BEGIN, text, re.MULTILINE)) \
+            or not {label for label, _ in blocks}.intersection(labels):
         return 'it has no PEM block {}, or one that is cut off'.format(' or '.join(labels))
-    if not all(re.match(BASE64, ''.join(body.split())) for _, body in blocks):
-        return 'it has a PEM block with undecodable base64'
-    return None
+    sound = all(re.match(BASE64, ''.join(body.split())) for _, body in blocks)
+    return None if sound else 'it has a PEM block with undecodable base64'
 
 
 def number_in(text: Optional[str], digits: int) -> int:
@@ -135,13 +137,20 @@ def answered_number(bag: Mapping[str, Optional[str]], unit: str) -> int:
     return number_in(match.group(1), ANSWER_DIGITS) if match else 0
 
 
+def outcome_in(bag: Mapping[str, Optional[str]], unit: str, request_id: str) -> Optional[dict]:
+    """What that request has got there: a certificate (TAKEN), {'refused': reason}, or None.
+
+    Its very id beside what the unit cannot take is no answer: no leader wrote that by `set_cert`.
+    """
+    certificate, reason, answers = answer_in(bag, unit)
+    fault = fault_in(certificate, CERTIFICATE_LABELS) if certificate else fault_in(reason or '')
+    return None if fault or answers != request_id else TAKEN if certificate else {'refused': reason}
+
+
 def waits(unit: str, request_id: str, bag: Mapping[str, Optional[str]]) -> bool:
-    """Whether that request of that unit still needs an answer beside the one that stands there."""
-    certificate, refusal, answered_id = answer_in(bag, unit)
-    # Its very id beside what the unit cannot take is no answer: no leader wrote that by `set_cert`.
-    fault = fault_in(certificate, CERTIFICATE_LABELS) if certificate else fault_in(refusal or '')
-    newer = answered_number(bag, unit) > int(request_id.split('-')[0])
-    return bool(fault) if answered_id == request_id else not newer
+    """Whether that request of that unit still needs an answer beside what stands there."""
+    return not (outcome_in(bag, unit, request_id)
+                or answered_number(bag, unit) > int(request_id.split('-')[0]))
 
 
 def digest_of(bag: Mapping[str, Optional[str]], unit: str) -> str:
@@ -256,7 +265,7 @@ class TlsPeers(RelationBase):
         """Answer the request of `unit_name`: the one that `get_csr_map()` last handed out here.
 
         `certificate` is PEM text, chain and text around the blocks included, and reaches the
-        unit as it is. For a request that this unit answered it replaces the answer. With `csr`,
+        unit as it is. While an answer by this unit stands there it replaces that. With `csr`,
         the CSR that the certificate was made for, it answers only if that is still the unit's
         request: for layers that sign later, or elsewhere, and look at `get_csr_map()` meanwhile.
 
@@ -326,11 +335,11 @@ class TlsPeers(RelationBase):
             members, answers, requests = self._survey(me), self._application_bag(me), {}
             for unit in sorted(members):
                 request_id, csr = self._request_of(me, unit)
-                certificate, reason, answer_id = answer_in(answers, unit)
+                view = dict(zip(('certificate', 'reason', 'answer_id'), answer_in(answers, unit)))
                 state = ('none' if not request_id else 'waiting' if waits(unit, request_id, answers)
-                         else 'refused' if reason and not certificate else 'answered')
-                requests[unit] = dict(state=state, csr=csr, csr_id=request_id,
-                                      answer_id=answer_id, certificate=certificate, reason=reason)
+                         else 'answered' if view['certificate']
+                         else 'refused' if view['reason'] else 'waiting')
+                requests[unit] = dict(view, state=state, csr=csr, csr_id=request_id)
             return requests
 
     def _answer(self, what, unit, csr, text, labels):
@@ -347,8 +356,10 @@ class TlsPeers(RelationBase):
             if not obstacle:
                 answer = (text if labels else None, None if labels else text)
                 new = dict(zip(keys_of(unit), answer + self._request_of(me, unit)[:1]))
-                seen = digests + [digest_of(bag, unit) for bag in (answers, new)]
-                me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[-8:]
+                seen = [digest_of(bag, unit) for bag in (new, answers)] + digests
+                me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[:8]
+                # Until a later hook has seen it in the bag: the leader's own that is replaced, too.
+                me['waiting'][unit] = new[ANSWER_ID.format(unit)]
                 obstacle = not self._write(me, new) and 'this unit lost the leadership or Juju'
             if obstacle:
                 _log('{} for {} not published: {}'.format(what, unit, obstacle))
@@ -392,7 +403,7 @@ class TlsPeers(RelationBase):
         self._flag(CREATE, me['relation'] and (refused or not me['csr']))
         self._flag(SIGN, me['waiting'])
         self._flag(AVAILABLE, me['outcome'] == TAKEN and is_flag_set(AVAILABLE))
-        unitdata.kv().set(RECORD, me)
+        hookenv.cache[RECORD] = unitdata.kv().set(RECORD, me)
 
     def _told(self, me):
         """What this hook tells of the peer relation, and of which unit: ('changed', 'app/1').
@@ -456,11 +467,11 @@ class TlsPeers(RelationBase):
         """Compare this unit's request with its bag, and publish what is missing there."""
         unit = hookenv.local_unit()
         bag, answered = self._bag(me, unit), answered_number(self._application_bag(me) or {}, unit)
-        csr, number = bag.get(CSR), number_in(bag.get(CSR_NUMBER), OWN_DIGITS)
+        csr, text = bag.get(CSR), bag.get(CSR_NUMBER)
+        number = number_in(text, OWN_DIGITS)
         # Published by the original interface, before an upgrade.
-        original = not me['number'] and CSR_NUMBER not in bag \
-            and not fault_in(csr or '', REQUEST_LABELS)
-        missing = original or number < me['number']
+        original = not me['number'] and text is None and not fault_in(csr or '', REQUEST_LABELS)
+        missing = original or number < me['number'] and text != str(me['number'])
         if not missing and csr != me['csr']:
             me.update(csr=None, outcome=None)  # restored: the layer knows which key it has
         elif number > me['number']:
@@ -479,18 +490,13 @@ class TlsPeers(RelationBase):
         unit, answers = hookenv.local_unit(), self._application_bag(me) if me['csr'] else None
         if answers is None:
             return
-        certificate, refusal, answered_id = answer_in(answers, unit)
-        fault = fault_in(certificate or '', CERTIFICATE_LABELS)
-        if answered_id != id_of(me['number'], me['csr']):
-            me['outcome'] = TAKEN if me['outcome'] == TAKEN else None  # a refusal was lifted
-        elif not certificate and not fault_in(refusal or ''):
-            me['outcome'] = {'refused': refusal}
-        elif fault:  # not by set_cert: whoever leads can write there by other means
-            _log('certificate not taken: ' + fault)
-        elif me['outcome'] != TAKEN or certificate != self.get_signed_cert():
+        outcome = outcome_in(answers, unit, id_of(me['number'], me['csr']))
+        certificate = answers.get(ANSWER.format(unit))
+        if outcome == TAKEN and (me['outcome'] != TAKEN or certificate != self.get_signed_cert()):
             unitdata.kv().update({ANSWER.format(unit): certificate, SERVER_CERT: certificate})
-            me['outcome'] = TAKEN
             self._flag(AVAILABLE, True)
+        # Without any a certificate that was taken stays so, and a refusal was lifted.
+        me['outcome'] = outcome or (TAKEN if me['outcome'] == TAKEN else None)
 
     def _survey(self, me, units=None):
         """A leader judges afresh whose requests wait: every member's, or of these `units`.
@@ -506,7 +512,7 @@ class TlsPeers(RelationBase):
             me['waiting'] = {unit: each for unit, each in me['waiting'].items() if unit in units}
             gone = units_in(answers, hookenv.application_name()) - expected if expected else ()
             settings.update((key, None) for unit in gone for key in keys_of(unit))
-        for unit in units:
+        for unit in sorted(units):
             request_id, csr = self._request_of(me, unit)
             kept = me['waiting'].pop(unit, None) == request_id  # answered in this hook, perhaps
             if request_id and (kept or waits(unit, request_id, answers)):
@@ -593,11 +599,13 @@ class TlsPeers(RelationBase):
         """
         _start()  # a layer's own atstart may call a method before
         me = self._recall()
+        if hookenv.cache.get(RECORD, me) != me:  # another process of this hook, a handler in bash
+            hookenv.flush(str(me['relation']))
         before = self._due(me)
         yield me
         if not self._due(me) or self._due(me) - before:
             self._flag(SIGN, self._due(me))
-        unitdata.kv().set(RECORD, me)
+        hookenv.cache[RECORD] = unitdata.kv().set(RECORD, me)
 
     def _recall(self):
         """This unit's record; one of another shape, of a later version perhaps, is none.
@@ -615,7 +623,8 @@ class TlsPeers(RelationBase):
         new = {'relation': None, 'csr': None, 'number': 0, 'outcome': None, 'leads': False,
                'waiting': {}, 'handed_out': {}, 'context': None}
         me = unitdata.kv().get(RECORD)
-        return me if isinstance(me, dict) and set(me) == set(new) else new
+        return me if isinstance(me, dict) and set(me) == set(new) and all(
+            value is None or type(me[key]) is type(value) for key, value in new.items()) else new
 
     def _flag(self, flag, on):
         if on:

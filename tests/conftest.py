@@ -16,6 +16,7 @@ pytest.register_assert_rewrite('world')
 # noqa: the lines above have made it importable.
 import summary  # noqa: E402
 from needs import missing  # noqa: E402
+from inprocess import InProcessJuju  # noqa: E402
 from world import METADATA, World, assemble  # noqa: E402
 
 
@@ -76,7 +77,8 @@ def settled(tmp_path_factory):
     def model(units, charm, knobs):
         key = units, charm, tuple(sorted(knobs.items()))
         if key not in models:
-            models[key] = World(charm, tmp_path_factory.mktemp('settled') / 'model', **knobs)
+            models[key] = World(charm, tmp_path_factory.mktemp('settled') / 'model',
+                                InProcessJuju, **knobs)
             models[key].start(units)
         return models[key]
 

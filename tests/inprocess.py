@@ -77,10 +77,15 @@ class Frameworks:
 class InProcessJuju(ForkedJuju):
     """A Juju that starts no process, and can go back to a state that it had."""
 
-    def __init__(self, charm, directory, **knobs):
-        super().__init__(charm, directory, **knobs)
+    def __init__(self, charm, directory, real=False, **knobs):
+        super().__init__(charm, directory, real, **knobs)
         self.files: Dict[Any, Any] = {}      # hook -> what the charm has for it
         self.unitdata: Dict[str, str] = {}   # unit -> JSON
+
+    def copy(self, directory):
+        other = super().copy(directory)
+        other.unitdata = dict(self.unitdata)
+        return other
 
     def save(self):
         return pickle.dumps(self.model, -1), dict(self.unitdata), dict(self.history)

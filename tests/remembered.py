@@ -166,10 +166,13 @@ class RememberedJuju(InProcessJuju):
 
 
 def renamed(text):
-    """Random ids replaced by the order in which they appear."""
+    """Random ids, and digests of answers, which may hold one, replaced by the order in which they
+    appear; the digest in a request's id stays as it is.
+    """
     names: Dict[str, str] = {}
 
     def name(match):
         return names.setdefault(match.group(), 'id {}'.format(len(names)))
 
-    return re.sub('(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])', name, text)
+    return re.sub('(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])|(?<![-0-9a-f])[0-9a-f]{64}(?![0-9a-f])',
+                  name, text)

@@ -16,7 +16,7 @@ from charm_build import build
 from deployed import deploy, parties, party, renew, served
 from fakejuju import Juju
 from handshake import context, openssl, shake_hands
-from world import ROOT, TESTS
+from world import ROOT, TESTS, request
 
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('end to end')]
 
@@ -251,12 +251,14 @@ def test_a_certificate_for_another_key_is_not_installed(three):
     bag = three.relation().app.settings
     answer = bag['tls-example/1_signed_certificate']
     bag['tls-example/1_signed_certificate'] = bag['tls-example/0_signed_certificate']
-    run = three.run('tls-example/1')
-    assert run.exit_code == 1
-    assert 'the certificate is not for the key of this unit' in run.stderr
+    assert three.run('tls-example/1').committed
+    status, message = three.status('tls-example/1')
+    assert status == 'waiting' and message.startswith(
+        'certificate not for the key of this unit; signed by ')
     assert one.certificate.read_text() == old
-    bag['tls-example/1_signed_certificate'] = answer
+    three.update_status('tls-example/1')
     three.settle()
+    assert one.certificate.read_text() not in (old, answer)
     served(three)
 
 
@@ -285,12 +287,17 @@ def test_status_is_set_only_when_it_changes(three):
         assert all(one != other for one, other in zip(statuses, statuses[1:]))
 
 
-@pytest.mark.slow
-def test_a_layer_on_easy_rsa_with_the_control_flow_of_layer_tls(tmp_path):
+@pytest.fixture(scope='module')
+def on_easyrsa(tmp_path_factory):
+    """The second example, built."""
     if not Path('/usr/share/easy-rsa/easyrsa').exists():
         pytest.skip('easy-rsa is not installed')
-    built = build(TESTS / 'example-easyrsa', tmp_path / 'built')
-    with Juju(built, tmp_path / 'units', real=True) as juju:
+    return build(TESTS / 'example-easyrsa', tmp_path_factory.mktemp('easyrsa') / 'built')
+
+
+@pytest.mark.slow
+def test_a_layer_on_easy_rsa_with_the_control_flow_of_layer_tls(on_easyrsa, tmp_path):
+    with Juju(on_easyrsa, tmp_path / 'units', real=True) as juju:
         units = [juju.add_unit() for _ in range(3)]
         juju.elect(units[0])
         juju.settle()
@@ -303,6 +310,46 @@ def test_a_layer_on_easy_rsa_with_the_control_flow_of_layer_tls(tmp_path):
         for server, client in permutations(parties(juju), 2):
             assert shake_hands(server, client) == (
                 client.name.replace('/', '-'), server.name.replace('/', '-'))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('address', [
+    '10.0.0.1,DNS:tls-easyrsa-0', '::1%x\nbasicConstraints=CA:TRUE', 'fe80::1%eth0', 'a-name'])
+def test_to_easy_rsa_a_peers_address_is_an_address_or_nothing(on_easyrsa, tmp_path, address):
+    with Juju(on_easyrsa, tmp_path / 'units', real=True) as juju:
+        for _ in range(2):
+            juju.add_unit()
+        juju.elect('tls-easyrsa/0')
+        juju.settle(['tls-easyrsa/0'])
+        while juju.next_hook('tls-easyrsa/1').name != 'start':
+            juju.run('tls-easyrsa/1')
+        juju.write('tls-easyrsa/1', **{'ingress-address': address})
+        juju.settle()
+        said = openssl('x509', '-noout', '-text',
+                       '-in', str(party(juju, 'tls-easyrsa/1').certificate))
+        assert 'DNS:tls-easyrsa-1' in said
+        assert 'tls-easyrsa-0' not in said and 'CA:TRUE' not in said
+
+
+@pytest.mark.slow
+def test_a_csr_that_easy_rsa_cannot_sign_is_refused_and_the_next_is_signed(on_easyrsa, tmp_path):
+    with Juju(on_easyrsa, tmp_path / 'units', real=True) as juju:
+        for _ in range(2):
+            juju.add_unit()
+        juju.elect('tls-easyrsa/0')
+        juju.settle()
+        good = juju.bag('tls-easyrsa/1')['csr']
+        lines = good.split('\n')
+        lines[-4] = lines[-4][::-1]    # of the signature
+        other = openssl('req', '-new', '-newkey', 'rsa:2048', '-nodes', '-subj',
+                        '/CN=tls-easyrsa-0', '-keyout', str(tmp_path / 'other'))
+        for number, (csr, what) in enumerate([
+                (request('junk'), 'refusal'), ('\n'.join(lines), 'refusal'), (other, 'refusal'),
+                (good, 'signed_certificate')], start=2):
+            juju.write('tls-easyrsa/1', csr=csr, csr_number=str(number))
+            juju.settle()
+            assert sorted(key for key in juju.app_bag() if key.startswith('tls-easyrsa/1')) == [
+                'tls-easyrsa/1_' + kind for kind in ('csr_id', what)], number
 
 
 def test_a_first_signing_that_was_not_committed_is_done_again_with_one_ca(built, tmp_path):

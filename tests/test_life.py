@@ -58,6 +58,56 @@ def test_a_unit_without_an_ip_address_keeps_its_certificate(pair):
     served(pair)
 
 
+@pytest.mark.parametrize('address', [
+    'fe80::1%eth0', '::1%x\nsubjectAltName = DNS:tls-example-0\nbasicConstraints = CA:true'])
+def test_what_a_peer_writes_as_its_address_is_no_configuration_and_stops_nobody(pair, address):
+    """In Juju 3 it can; Python 3.9 and later take any text behind a `%` for a scope."""
+    pair.execute_command('tls-example/1', "relation-set -r certificates:0 ingress-address='{}'"
+                         .format(address))
+    pair.run('tls-example/1')
+    one = party(pair, 'tls-example/1')
+    assert renew(pair, 'tls-example/1') != one.certificate.read_text()
+    said = openssl('x509', '-noout', '-text', '-in', str(one.certificate))
+    assert 'DNS:tls-example-1\n' in said and 'CA:TRUE' not in said and 'tls-example-0' not in said
+    pair.execute_command('tls-example/1', 'relation-set -r certificates:0 ingress-address='
+                         + pair.model.address('tls-example/1'))
+    pair.run('tls-example/1')
+    renew(pair, 'tls-example/1')
+    served(pair)
+
+
+@pytest.mark.parametrize('lost, act', [
+    ('key.pem', None), ('certificate.pem', None), ('ca.pem', None), ('request.pem', None),
+    ('*', None), ('key.pem', 'renew')])
+def test_what_is_lost_of_its_files_comes_again_and_fails_no_hook(pair, lost, act):
+    one, other = parties(pair)[::-1]
+    for file in list(one.key.parent.glob(lost)):
+        file.unlink()
+    hooks = len(pair.runs)
+    if act:
+        pair.action(one.name, act)
+    else:
+        pair.config_changed(one.name)
+        pair.update_status(one.name)
+    pair.settle()
+    assert all(run.committed for run in pair.runs[hooks:])
+    served(pair)
+    assert shake_hands(one, other) == (other.name, one.name)
+    rests(pair, one.name)
+
+
+def test_status_says_what_is_lost(pair):
+    one = party(pair, 'tls-example/1')
+    one.key.unlink()
+    pair.execute_command('tls-example/1', 'hooks/leader-settings-changed')
+    pair.run('tls-example/1')
+    status, message = pair.status('tls-example/1')
+    assert status == 'waiting' and message.startswith('certificate of no use: ')
+    pair.update_status('tls-example/1')
+    pair.settle()
+    served(pair)
+
+
 def rests(juju, unit):
     """No request of the unit follows from config-changed and update-status."""
     before = juju.bag(unit)

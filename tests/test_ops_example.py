@@ -17,6 +17,15 @@ from charm import CA_LABEL, TlsExample  # noqa: E402
 pytestmark = pytest.mark.once
 
 
+# What a unit tries to take.
+BLOCK = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
+NO_ANSWER = [  # README, "On the wire": (certificate, refusal)
+    (None, None), ('x', None), ('x', 'no weekday'), (BLOCK[:-9], None), (BLOCK + 65536 * 'x', None),
+    (BLOCK + '-----BEGIN EC PRIVATE KEY-----', 'no weekday'), (None, ' '), (None, 'a\0b'),
+    (None, 1025 * 'x'), (None, 513 * 'é'), (None, 140000 * 'x'),
+    (None, '-----BEGIN PRIVATE KEY-----')]
+
+
 def read(name):
     return yaml.safe_load((TESTS / name).read_text())
 
@@ -117,6 +126,7 @@ def stranger(tmp_path_factory):
     ({'csr': 'other', 'csr_number': '3'}, 'reissue-99', '4'),
     ({'csr': 'other'}, None, '1'),                        # the original's
     ({'csr': 'other', 'csr_number': 'x'}, None, '1'),
+    ({'csr': 'other', 'csr_number': '07'}, None, '1'),
     ({'csr': 'other', 'csr_number': 17 * '9'}, None, '1' + 17 * '0'),
     ({'csr': 'other', 'csr_number': 18 * '9'}, None, '1'),  # could not be followed
     ({}, 15 * '9' + '-a', '1' + 15 * '0'),
@@ -174,17 +184,62 @@ def test_a_certificate_for_another_key_is_not_installed(served, sign, stranger):
     served.run()
     assert pki.CERTIFICATE.read_text() == in_use
     assert served.status.name == 'waiting'
-    assert 'not installed: the certificate is not for the key of this unit' in served.status.message
+    assert 'certificate not for the key of this unit' in served.status.message
 
 
-def test_what_is_no_certificate_is_not_installed(served):
-    in_use = pki.CERTIFICATE.read_text()
-    served.put(served.id, 'x')
-    served.run('relation_changed')
-    assert pki.CERTIFICATE.read_text() == in_use and served.status.name == 'waiting'
-    assert served.own['csr_number'] == '1'
+@pytest.mark.parametrize('certificate, refusal', NO_ANSWER)
+def test_what_counts_as_none_is_not_taken_or_told_and_fails_no_hook(
+        unit, sign, certificate, refusal):
+    unit.run('relation_created')
+    unit.put(unit.id, certificate, refusal)
+    for event in 'relation_changed', 'config_changed', 'update_status':
+        unit.run(event)
+        assert unit.status == testing.WaitingStatus('for a certificate from the leader')
+    unit.put(unit.id, sign(unit.own['csr']))
+    unit.run('relation_changed')
+    assert unit.status.name == 'active' and unit.own['csr_number'] == '1'
+
+
+@pytest.mark.parametrize('text', [BLOCK, BLOCK.replace('AAAA\n', '\n'), BLOCK.replace('AA', '=')])
+def test_a_block_that_openssl_cannot_read_is_told_and_asked_for_anew(unit, sign, text):
+    unit.run('relation_created')
+    unit.put(unit.id, text)
+    unit.run('relation_changed')
+    assert unit.status.message.startswith('certificate of no use: ')
+    assert unit.own['csr_number'] == '1' and not pki.CERTIFICATE.exists()
+    unit.run()
+    assert unit.own['csr_number'] == '2'
+    unit.put(unit.id, sign(unit.own['csr']))
+    unit.run('relation_changed')
+    assert unit.status.name == 'active'
+
+
+def test_a_refusal_beside_a_certificate_is_none(served):
+    served.put(served.id, served.answer()[0], 'no weekday')
     served.run()
-    assert served.own['csr_number'] == '2'
+    assert served.status == testing.ActiveStatus(pki.standing())
+
+
+def test_it_keeps_its_certificate_whatever_id_is_beside_it(served, sign):
+    asked, chain = served.own, served.answer()[0]
+    for id in '9-' + 64 * 'a', 'reissue-9', 'x', '1-' + 64 * 'a':
+        served.put(id, chain)
+        served.run()
+        assert served.own == asked and served.status.name == 'active'
+    served.put('9-' + 64 * 'a', chain)
+    served.own['ingress-address'] = '10.0.0.9'
+    served.run()
+    assert served.own['csr_number'] == '10'
+
+
+@pytest.mark.parametrize('lost', ['key.pem', 'certificate.pem', 'ca.pem', 'request.pem', '*'])
+def test_what_is_lost_of_its_files_comes_again(served, sign, lost):
+    for file in list(pki.HOME.glob(lost)):
+        file.unlink()
+    served.run('start')
+    served.put(served.id, sign(served.own['csr']))
+    served.run('relation_changed')
+    assert served.status.name == 'active' and not pki.unfit(pki.in_use())
 
 
 def test_it_renews_when_told_and_when_it_is_time(served, sign):
@@ -275,8 +330,9 @@ def leader(served):
     ('2', '3-' + 64 * 'a', False), ('9', '10-x', False), ('10', '9-x', True),
     ('2', 'reissue-99', True), ('2', 16 * '9' + '-x', True),
     (16 * '9', 16 * '9' + '-{}', False),
-    (None, None, False), ('0', None, False), ('-1', None, False), ('x', None, False),
-    ('1x', None, False), ('', None, False), (19 * '1', None, False), ('١', None, False),
+    (None, None, False), ('0', None, False), ('01', None, False), ('-1', None, False),
+    ('x', None, False), ('1x', None, False), ('', None, False), (19 * '1', None, False),
+    ('١', None, False),
 ])
 def test_a_request_waits_unless_its_id_or_a_greater_number_stands_there(
         leader, stranger, number, under_its_name, signs):
@@ -284,7 +340,7 @@ def test_a_request_waits_unless_its_id_or_a_greater_number_stands_there(
     if number is not None:
         leader.peers[2]['csr_number'] = number
     digest = id_of(1, stranger)[2:]
-    leader.put(under_its_name and under_its_name.format(digest), 'old', unit=2)
+    leader.put(under_its_name and under_its_name.format(digest), BLOCK, unit=2)
     before = leader.answer(2)
     leader.run('relation_changed', remote_unit=2)
     certificate, refusal, id = leader.answer(2)
@@ -296,6 +352,14 @@ def test_a_request_waits_unless_its_id_or_a_greater_number_stands_there(
     assert 'DNS:tls-example-2, IP Address:10.0.0.2' in text and 'tls-example/2' in text
 
 
+@pytest.mark.parametrize('certificate, refusal', NO_ANSWER)
+def test_what_counts_as_none_is_no_answer(leader, stranger, certificate, refusal):
+    leader.peers = {2: {'csr': stranger, 'csr_number': '1'}}
+    leader.put(id_of(1, stranger), certificate, refusal, unit=2)
+    leader.run()
+    assert leader.answer(2)[0] not in (None, certificate) and leader.answer(2)[1] is None
+
+
 @pytest.mark.parametrize('csr', ['no CSR', 'x' * 70000, '-----BEGIN CERTIFICATE REQUEST-----'])
 def test_it_refuses_what_openssl_refuses_and_signs_the_others(leader, stranger, csr):
     leader.peers = {0: {'csr': csr, 'csr_number': '1'}, 2: {'csr': stranger, 'csr_number': '1'}}
@@ -305,6 +369,16 @@ def test_it_refuses_what_openssl_refuses_and_signs_the_others(leader, stranger, 
     assert certificate is None and 0 < len(refusal) <= 500 and csr not in refusal
     assert id == id_of(1, csr)
     assert leader.answer(2)[0] and leader.answer(2)[2] == id_of(1, stranger)
+
+
+@pytest.mark.parametrize('address', [
+    'fe80::1%eth0', '::1%x\nsubjectAltName = DNS:tls-example-0\nbasicConstraints = CA:true',
+    '10.0.0.1,DNS:tls-example-0', 'a-name', None])
+def test_what_a_peer_writes_as_its_address_is_no_configuration(leader, stranger, address):
+    leader.peers = {2: {'csr': stranger, 'csr_number': '1', 'ingress-address': address or ''}}
+    leader.run()
+    said = pki.openssl('x509', '-noout', '-text', text=leader.answer(2)[0])[0]
+    assert 'DNS:tls-example-2\n' in said and 'CA:TRUE' not in said and 'tls-example-0' not in said
 
 
 def test_it_does_not_use_the_certificate_that_it_signs_before_that_is_committed(unit):

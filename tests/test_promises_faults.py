@@ -292,6 +292,24 @@ def test_p5_handlers_in_bash_lose_nothing_when_no_commit_succeeds_at_first(tmp_p
         assert installed.read_text().rstrip() == it.certificate(unit).rstrip()
 
 
+def test_p5_a_handler_sees_what_another_process_of_its_hook_has_answered(world):
+    it = world(2)
+    it.ask_and_show()
+    it.do('tls/0', """
+tls.get_requests()
+mine = dict(hookenv.cache)
+hookenv.cache.clear()  # as that process begins
+tls.set_cert("tls/1", pem("CERTIFICATE", "first by bash"))
+hookenv.cache.clear()
+hookenv.cache.update(mine)
+results.append(tls.get_requests()["tls/1"]["state"])
+for unit in tls.get_csr_map():
+    tls.set_cert(unit, pem("CERTIFICATE", "first by Python"))
+""")
+    assert it.juju.kv('tls/0')['results'] == ['answered']
+    assert it.answer('tls/1') == certificate('first by bash')
+
+
 # P6 crash: a hook killed at any point, and retried, ends as if it had run once.
 
 def test_p6_every_hook_is_killed_at_every_call(world):
@@ -383,3 +401,12 @@ def test_p5_two_answers_twice_in_vain(world):
     it.juju.settle()
     it.answer_with('tls/0', 'tls/1', 'first d')
     assert it.answer('tls/1') == certificate('first d')
+
+
+def test_p5_the_answer_that_stands_there_stays_known_however_many_are_lost(world):
+    it = world(2)
+    it.ask_and_show()
+    for number in range(9):
+        it.answer_with('tls/0', 'tls/1', 'lost {}'.format(number), fail_commit=True)
+    it.answer_with('tls/0', 'tls/1', 'first')
+    assert it.answer('tls/1') == certificate('first')

@@ -1,4 +1,5 @@
 """P15: whatever records and bags hold, two update-status of every unit heal it."""
+import json
 import re
 
 import pytest
@@ -340,3 +341,25 @@ def test_p3_a_refusal_beside_junk(world):
     it.juju.settle()
     it.heal()
     assert it.unserved() == []
+
+
+def test_p10_the_greatest_number_of_its_own_is_published_once(world):
+    it = world(2)
+    it.write('tls/1', csr_number='9' * 17)
+    it.heal()
+    it.ask('tls/1', 'next')            # its number has a digit more than is believed
+    it.expect_healed()
+    it.juju.update_status('tls/1')
+    assert len(calls(it.juju.run('tls/1'))) <= 4
+
+
+@pytest.mark.parametrize('change', [
+    {'number': '2'}, {'number': None}, {'number': 1.5}, {'waiting': []}, {'waiting': None},
+    {'handed_out': []}, {'leads': None}], ids=str)
+@pytest.mark.parametrize('unit', ['tls/0', 'tls/1'])
+def test_p15_a_record_with_values_of_another_type_is_none(world, unit, change):
+    it = world(2)
+    kv = it.juju.kv(unit)
+    kv['interface.tls'].update(change)
+    it.juju.set_unitdata(unit, json.dumps(kv))
+    it.expect_healed()

@@ -258,3 +258,13 @@ def test_p7_the_certificate_in_use_stays_until_its_successor_is_there(world, tex
     new = it.certificate('tls/1')
     assert new == certificate(text + ' by tls/0 #{}'.format(number))
     assert it.juju.kv('tls/1')['tls.server.certificate'] == new
+
+
+@pytest.mark.parametrize('notified', [True, False])
+def test_p7_a_leader_takes_what_replaces_its_own_answer_in_its_next_hook(world, notified):
+    it = world(2, leader_notified=notified)
+    it.answer_with('tls/0', 'tls/0', 'better')
+    it.juju.config_changed('tls/0')
+    it.juju.settle()
+    assert it.certificate('tls/0') == certificate('better')
+    assert it.announced('tls/0')[1:] == ['better']

@@ -251,6 +251,7 @@ def test_the_entry_for_the_layer_index_agrees_with_interface_yaml():
     entry, = (json.loads(block) for block in code_blocks('json'))
     interface = yaml.safe_load((ROOT / 'interface.yaml').read_text())
     assert set(interface) == {'name', 'summary', 'version', 'maintainer', 'repo', 'ignore'}
+    assert entry.pop('docs') == interface['repo'].replace('.git', '#readme')
     assert entry == {'id': 'tls', **{key: interface[key] for key in ('name', 'repo', 'summary')}}
 
 

@@ -185,3 +185,15 @@ def test_get_requests_tells_of_every_member(world):
     again, = it.juju.kv('tls/0')['results']
     assert again['state'] == 'waiting' and again['answer_id'].startswith('reissue-')
     assert again['certificate'] == it.certificate('tls/0')
+
+
+@pytest.mark.parametrize('reason', ['', 'of another'])
+def test_get_requests_calls_a_request_waiting_until_it_has_an_answer(world, reason):
+    it = world(2)
+    it.tell('tls/0', 'busy', SIGN)
+    it.ask('tls/1', 'outnumbered')
+    it.juju.settle()
+    it.write_app('tls/0', **{'tls/1_csr_id': '77-' + 'a' * 64, 'tls/1_refusal': reason,
+                             'tls/1_signed_certificate': ''})
+    view, = it.do('tls/0', 'results.append(tls.get_requests())')
+    assert view['tls/1']['state'] == ('refused' if reason else 'waiting')

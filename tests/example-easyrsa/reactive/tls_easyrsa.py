@@ -1,4 +1,5 @@
 """interface:tls with easy-rsa, and the control flow of layer-tls: only followers ask."""
+import ipaddress
 import shutil
 import subprocess
 from pathlib import Path
@@ -19,8 +20,15 @@ def name_of(unit):
     return unit.replace('/', '-')
 
 
-def address_of(unit):
-    return hookenv.relation_get('ingress-address', unit, hookenv.relation_ids('certificates')[-1])
+def names_of(unit):
+    """Its name and, if it has one, its IP address; Python takes any text behind a % for a scope."""
+    names = 'DNS:' + name_of(unit)
+    address = hookenv.relation_get(
+        'ingress-address', unit, hookenv.relation_ids('certificates')[-1])
+    try:
+        return '{},IP:{}'.format(names, ipaddress.ip_address(address.partition('%')[0]))
+    except (AttributeError, ValueError):  # it has none yet, or a name
+        return names
 
 
 def make_request():
@@ -32,11 +40,28 @@ def make_request():
     return (WORK / 'pki/reqs' / (name + '.req')).read_text()
 
 
+def take(unit, csr):
+    """Have easy-rsa forget what it has of that unit, and import this; CalledProcessError if bad."""
+    name = name_of(unit)
+    for file in ('reqs/{}.req', 'issued/{}.crt'):
+        if (WORK / 'pki' / file.format(name)).exists():
+            (WORK / 'pki' / file.format(name)).unlink()
+    file = WORK / (name + '.req')
+    file.write_text(csr)
+    # easy-rsa takes the subject as it is; and openssl, 3.0 at least, exits with 0 after a failure.
+    said = subprocess.run(
+        ['openssl', 'req', '-noout', '-verify', '-subject', '-nameopt', 'RFC2253',
+         '-in', str(file)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True,
+        universal_newlines=True).stdout
+    if 'verify failure' in said or 'subject=CN=' + name not in said.splitlines():
+        raise subprocess.CalledProcessError(1, 'openssl', said)
+    easyrsa('import-req', file.name, name)
+
+
 def sign(unit):
     """The certificate for the request that easy-rsa has of that unit, in its form, and the CA's."""
     name = name_of(unit)
-    easyrsa('--subject-alt-name=DNS:{},IP:{}'.format(name, address_of(unit)),
-            'sign-req', 'serverClient', name)
+    easyrsa('--subject-alt-name=' + names_of(unit), 'sign-req', 'serverClient', name)
     return (WORK / 'pki/issued' / (name + '.crt')).read_text() \
         + (WORK / 'pki/ca.crt').read_text()
 
@@ -76,10 +101,11 @@ def make_ca(tls):
 @when('sign certificate signing request', 'tls-easyrsa.ca')
 def answer(tls):
     for unit, csr in tls.get_csr_map().items():
-        file = WORK / (name_of(unit) + '.req')
-        file.write_text(csr)
-        easyrsa('import-req', file.name, name_of(unit))
-        tls.set_cert(unit, sign(unit))
+        try:
+            take(unit, csr)
+            tls.set_cert(unit, sign(unit))
+        except subprocess.CalledProcessError:
+            tls.refuse_csr(unit, 'easy-rsa cannot sign it, or it is not for ' + name_of(unit))
     remove_state('sign certificate signing request')
 
 

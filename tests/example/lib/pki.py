@@ -8,6 +8,7 @@ In `pki/` below the charm's directory, which an upgrade of the charm leaves alon
     ca.pem           the CA certificates that this unit trusts
 """
 import hashlib
+import ipaddress
 import os
 import re
 import secrets
@@ -70,7 +71,7 @@ def openssl(*arguments, text='', directory=None):
     done = subprocess.run(('openssl',) + arguments, input=text, cwd=directory, env=ENVIRONMENT,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     if done.returncode:
-        raise Fault(done.stderr.strip())
+        raise Fault(done.stderr.strip()[:500] or 'openssl {} fails'.format(arguments[0]))
     return done.stdout, done.stderr
 
 
@@ -105,6 +106,18 @@ def host_name(unit):
     return within(63, app, '-' + number)
 
 
+def ip_address(text):
+    """The IP address that this is, in openssl's form, or None.
+
+    With a scope it is none for a certificate; and Python, from 3.9, takes any text for a scope.
+    """
+    try:
+        address = str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+    return None if '%' in address else address
+
+
 def subject(name):
     return '/CN=' + name.replace('/', '\\/')
 
@@ -127,7 +140,8 @@ def is_signed_by(chain, trusted, *checks):
         ca = Path(scratch, 'ca.pem')
         write(ca, trusted)
         try:
-            openssl('verify', '-no_check_time', '-CAfile', str(ca), *checks, text=blocks(chain)[0])
+            openssl('verify', '-no_check_time', '-CAfile', str(ca), *checks,
+                    text=''.join(blocks(chain)[:1]))
         except Fault:
             return False
     return True
@@ -135,8 +149,7 @@ def is_signed_by(chain, trusted, *checks):
 
 def is_for(chain, address):
     """Whether the chain's first certificate stands for that address."""
-    certificate, *trusted = blocks(chain)
-    return is_signed_by(certificate, ''.join(trusted), '-verify_ip', address)
+    return is_signed_by(chain, ''.join(blocks(chain)[1:]), '-verify_ip', address)
 
 
 def untimely(chain):
@@ -173,12 +186,39 @@ def make_request(key, name):
 # A unit.
 
 def request(unit):
-    """This unit's CSR; made, with its key, the first time."""
+    """This unit's CSR; made, with its key, the first time, and where that is lost."""
     if not KEY.exists():
+        if REQUEST.exists():
+            REQUEST.unlink()  # for the key that is lost
         write(KEY, openssl(*NEW_KEY)[0])
     if not REQUEST.exists():
         write(REQUEST, make_request(KEY, common_name(unit)))
     return REQUEST.read_text()
+
+
+def in_use():
+    """The chain that is in the files, as far as they are there."""
+    return ''.join(file.read_text(errors='replace')
+                   for file in (CERTIFICATE, CA) if file.exists())
+
+
+def is_in_use(chain):
+    return blocks(chain) == blocks(in_use()) and blocks(chain) != []
+
+
+def unfit(chain):
+    """Why the chain is of no use to this unit, whatever the time, or None."""
+    try:
+        certificate = ''.join(blocks(chain)[:1])
+        public_key = openssl('x509', '-noout', '-pubkey', text=certificate)[0]
+        if public_key != openssl('pkey', '-in', str(KEY), '-pubout')[0]:
+            return 'not for the key of this unit'
+        if not is_signed_by(chain, ''.join(blocks(chain)[1:])):
+            return 'signed by none of the CAs beside it'
+        untimely(chain)  # its dates can be read, too
+    except (Fault, ValueError) as fault:
+        return 'of no use: ' + str(fault)
+    return None
 
 
 def install(chain):
@@ -186,27 +226,32 @@ def install(chain):
 
     The new trust comes first: at no time is the certificate one that this unit would not trust.
 
-    Fault if it is not for this unit's key, or if none of those CAs has signed it.
+    Fault if it is unfit or untimely.
     """
+    fault = unfit(chain) or untimely(chain)
+    if fault:
+        raise Fault(fault)
     certificate, *trusted = blocks(chain)
-    public_key = openssl('x509', '-noout', '-pubkey', text=certificate)[0]
-    if public_key != openssl('pkey', '-in', str(KEY), '-pubout')[0]:
-        raise Fault('the certificate is not for the key of this unit')
-    if not is_signed_by(certificate, ''.join(trusted)):
-        raise Fault('none of the CAs beside it has signed the certificate')
     write(CA, ''.join(trusted))
     write(CERTIFICATE, certificate)
 
 
 def standing():
-    """By which CA the certificate in use is signed, until when, and which CAs this unit trusts."""
-    if not CERTIFICATE.exists():
+    """By which CA the certificate in use is signed, until when, and which CAs this unit trusts.
+
+    None if a file is not there, or nothing that can be read.
+    """
+    try:
+        certificate = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
+        trusted = [shown(text, 'subject')['subject'] for text in blocks(CA.read_text())]
+    except (OSError, ValueError, Fault):
         return None
-    certificate = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
-    trusted = [shown(text, 'subject')['subject'] for text in blocks(CA.read_text())]
+    if not trusted:
+        return None
     return 'signed by {}, trusts {}, until {}'.format(
-        certificate['issuer'].split()[-1],
-        ' and '.join(sorted(name.split()[-1] for name in trusted)), certificate['notAfter'])
+        certificate['issuer'].rpartition(' ')[2],
+        ' and '.join(sorted(name.rpartition(' ')[2] for name in trusted)),
+        certificate['notAfter'])[:500]
 
 
 # The leader. The CA's key is in a file only while openssl works with it.
@@ -228,23 +273,39 @@ def objection(csr):
                           text=csr)
         key = openssl('pkey', '-pubin', '-noout', '-text', text=printed[0])[0]
     except Fault as fault:
-        return str(fault)[:500] or 'openssl cannot read it'
+        return str(fault)
     # openssl/openssl apps/req.c: 1.1.1 to 3.0, at least, exit with 0 after these words; newer
     # ones with 1. "verify OK" is on stderr up to 3.4, on stdout since.
     if 'verify failure' in ''.join(printed):
         return 'it is not signed with its own key'
+    if re.match('ED(25519|448) ', key):
+        return None
     bits = re.search(r'\(([0-9]+) bit', key)
-    least = 2048 if 'Modulus' in key else 224
-    if bits and int(bits.group(1)) < least:
+    least = 2048 if 'Modulus:' in key else 224 if 'ASN1 OID:' in key else None
+    if not bits or not least:
+        return 'its key is not one of RSA, of a named curve, Ed25519 or Ed448'
+    if int(bits.group(1)) < least:
         return 'its key has {} bits, fewer than {}'.format(bits.group(1), least)
     return None
+
+
+def lifetime(days):
+    """The days that a certificate may last: up to those of a CA."""
+    return min(max(days, 1), 3650)
 
 
 def sign(csr, unit, alternative_names, days, ca_certificate, ca_key):
     """A certificate for the key that signed `csr`, for server and client use.
 
-    All that is taken from the CSR is its public key; see `objection` first.
+    All that is taken from the CSR is its public key. Fault, with the reason, if there is an
+    `objection` to it, or if a name has a character that would mean something to openssl.
     """
+    reason = objection(csr)
+    for name in [unit] + alternative_names:
+        if not re.fullmatch('[A-Za-z0-9.:/_-]+', name):
+            reason = '{!a} is no name for a certificate'.format(name[:100])
+    if reason:
+        raise Fault(reason)
     return issue(csr, common_name(unit), days, ca_key, '-cert', 'ca', '-extensions', 'leaf',
                  ca=ca_certificate, config=CONFIG.format(names=', '.join(alternative_names)))
 

@@ -1,5 +1,4 @@
 """A charm layer that uses interface:tls: the three flags, and what else a real one needs."""
-import ipaddress
 import json
 import subprocess
 import tempfile
@@ -22,27 +21,31 @@ def ask(tls):
 @when('sign certificate signing request')
 def sign(tls):
     for unit, csr in tls.get_csr_map().items():
-        objection = pki.objection(csr)
-        if objection:
-            tls.refuse_csr(unit, objection)
-        else:
+        try:
             tls.set_cert(unit, certificate_for(unit, csr))
+        except pki.Fault as fault:
+            tls.refuse_csr(unit, str(fault))
 
 
 @when('signed certificate available')
 def install(tls):
-    if pki.untimely(tls.get_signed_cert()):
-        return  # `tell` says so; the flag stays, and the next hook tries again
-    pki.install(tls.get_signed_cert())
+    try:
+        pki.install(tls.get_signed_cert())
+    except pki.Fault:
+        return  # `tell` says why; the flag stays, and the next hook tries again
     clear_flag('signed certificate available')
 
 
 @hook('config-changed', 'update-status')
 def renew_in_time():
-    """Ask anew when the certificate ends soon, or this unit has another address than is in it."""
+    """Ask anew when the certificate ends soon, is of no use, or not for this unit's address."""
     chain, address = interface().get_signed_cert(), address_of(hookenv.local_unit())
-    if chain and (pki.ends_within(chain, hookenv.config('certificate-days') * 86400 // 3)
-                  or address and not pki.is_for(chain, address)):
+    if not chain:
+        return
+    if not pki.is_in_use(chain):
+        install(interface())  # some of the files are lost
+    if pki.unfit(chain) or pki.ends_within(chain, lifetime() * 86400 // 3) \
+            or address and not pki.is_for(chain, address):
         renew()
 
 
@@ -58,8 +61,13 @@ def renew():
 def list_certificates():
     if leads():
         hookenv.action_set({'certificates': '\n'.join(
-            '{:<24} {:<9} {}'.format(unit, request['state'], request['reason'] or '').rstrip()
+            '{:<24} {:<9} {}'.format(unit, request['state'], reason_in(request)).rstrip()
             for unit, request in interface().get_requests().items())})
+
+
+def reason_in(request):
+    """Of a length, and without a NUL, so that a tool takes it: what waits may have any."""
+    return (request['reason'] or '').replace('\0', '')[:200]
 
 
 @hook('new-ca')
@@ -128,15 +136,15 @@ def tell():
     """Say what this unit has, and what is against it; the leader, who else waits."""
     tls = interface()
     refusal, chain, standing = tls.get_refusal(), tls.get_signed_cert(), pki.standing()
-    untimely = chain and pki.untimely(chain)
+    fault = chain and (pki.unfit(chain) or pki.untimely(chain))
     messages = ['request refused: ' + refusal] if refusal else []
-    messages += ['certificate ' + untimely] if untimely else []
+    messages += ['certificate ' + fault] if fault else []
     messages += [standing] if standing else []
     # A unit that goes has no relation any more in `stop`.
     requests = tls.get_requests() if hookenv.relation_ids('certificates') else {}
     states = [request['state'] for request in requests.values()]
     waiting = states.count('waiting') + states.count('none')
-    status = ('blocked' if refusal else 'waiting' if untimely or not standing else 'active',
+    status = ('blocked' if refusal else 'waiting' if fault or not standing else 'active',
               '; '.join(messages or ['for a certificate from the leader'])
               + ('; {} of {} waiting'.format(waiting, len(states)) if waiting else ''))
     if data_changed('status', status):
@@ -149,9 +157,13 @@ hookenv.atexit(tell)
 def certificate_for(unit, csr):
     """The chain for that unit: its certificate, then those of the CAs by which it knows peers."""
     ca = certificate_authority()
-    certificate = pki.sign(csr, unit, alternative_names(unit), hookenv.config('certificate-days'),
-                           ca['certificate'], ca['key'])
+    certificate = pki.sign(csr, unit, alternative_names(unit), lifetime(), ca['certificate'],
+                           ca['key'])
     return certificate + ca['certificate'] + ca.get('other-certificate', '')
+
+
+def lifetime():
+    return pki.lifetime(hookenv.config('certificate-days'))
 
 
 def alternative_names(unit):
@@ -169,11 +181,9 @@ def alternative_names(unit):
 
 def address_of(unit):
     """The IP address of that unit, or None: it may have none, or a name, or no relation."""
-    try:
-        relation = hookenv.relation_ids('certificates')[-1]
-        return str(ipaddress.ip_address(hookenv.relation_get('ingress-address', unit, relation)))
-    except (IndexError, ValueError):
-        return None
+    relations = hookenv.relation_ids('certificates')
+    return pki.ip_address(
+        relations and hookenv.relation_get('ingress-address', unit, relations[-1]))
 
 
 def certificate_authority():

@@ -3,7 +3,6 @@
 
 Each can be refreshed to the other, unit by unit.
 """
-import ipaddress
 import logging
 from typing import Dict, Iterable, Optional
 
@@ -22,26 +21,27 @@ class TlsExample(ops.CharmBase):
         super().__init__(framework)
         relation = self.model.get_relation('certificates')
         self.tls = Certificates(relation, self.unit) if relation else None
-        self.fault = ''                      # why the answer is not installed
-        self.untimely: Optional[str] = None  # or not to be used now
+        self.lifetime = pki.lifetime(int(self.config['certificate-days']))
+        self.fault: Optional[str] = None  # why its certificate is not to be used now
         on, peers = self.on, self.on['certificates']
-        for event in (on.leader_elected, on.config_changed, on.start, on.upgrade_charm,
-                      on.update_status, peers.relation_created, peers.relation_changed,
-                      peers.relation_departed):
-            framework.observe(event, self.look)
-        framework.observe(on.renew_action, self.renew)
-        framework.observe(on.reissue_action, self.reissue)
         framework.observe(on.collect_unit_status, self.tell)
+        if relation:
+            framework.observe(on.renew_action, self.renew)
+            framework.observe(on.reissue_action, self.reissue)
+            for event in (on.leader_elected, on.config_changed, on.start, on.upgrade_charm,
+                          on.update_status, peers.relation_created, peers.relation_changed,
+                          peers.relation_departed):
+                framework.observe(event, self.look)
 
     def look(self, event: ops.EventBase, renew: bool = False, again: bool = False) -> None:
         """In any hook: does this unit lack something, and does somebody wait for it?"""
-        if not self.tls:
-            return
+        assert self.tls
         csr = pki.request(self.unit.name)
         own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
-        if own.csr != csr or not own.number or own.number < answer.number:
+        newer = own.number < answer.number
+        if own.csr != csr or not own.number or newer and not pki.is_in_use(answer.certificate):
             self.tls.ask(csr)
-        elif own.id == answer.id and answer.certificate:
+        elif answer.certificate and (newer or own.id == answer.id):
             self.install(answer.certificate)
             if renew or self.is_to_renew(event, answer.certificate):
                 self.tls.ask(csr)
@@ -59,21 +59,17 @@ class TlsExample(ops.CharmBase):
             event.fail('{} does not lead'.format(self.unit.name))
 
     def install(self, chain: str) -> None:
-        files = [file.read_text() for file in (pki.CERTIFICATE, pki.CA) if file.exists()]
-        try:
-            self.untimely = pki.untimely(chain)
-            if not self.untimely and pki.blocks(chain) != pki.blocks(''.join(files)):
-                pki.install(chain)
-        except (pki.Fault, ValueError) as fault:
-            self.fault = str(fault)
+        self.fault = pki.unfit(chain) or pki.untimely(chain)
+        if not self.fault and not pki.is_in_use(chain):
+            pki.install(chain)
 
     def is_to_renew(self, event: ops.EventBase, chain: str) -> bool:
         """It ends soon, is of no use, or this unit has another address than is in it."""
         if not isinstance(event, (ops.UpdateStatusEvent, ops.ConfigChangedEvent)):
             return False
         address = self.address_of(self.unit)
-        return bool(self.fault) or bool(address) and not pki.is_for(chain, address) \
-            or pki.ends_within(chain, int(self.config['certificate-days']) * 86400 // 3)
+        return bool(pki.unfit(chain)) or bool(address) and not pki.is_for(chain, address) \
+            or pki.ends_within(chain, self.lifetime * 86400 // 3)
 
     def tell(self, event: ops.CollectStatusEvent) -> None:
         """Say what this unit has, and what is against it; the leader, who else waits."""
@@ -84,13 +80,12 @@ class TlsExample(ops.CharmBase):
             if self.unit.is_leader():
                 members = self.tls.members()
                 waiting = [unit for unit in members
-                           if self.tls.request(unit).id != self.tls.answer(unit).id]
+                           if self.tls.waits(unit) or not self.tls.request(unit).number]
                 others = '; {} of {} waiting'.format(len(waiting), len(members)) if waiting else ''
         messages = ['request refused: ' + refusal] if refusal else []
-        messages += ['certificate ' + self.untimely] if self.untimely else []
-        messages += ['not installed: ' + self.fault] if self.fault else []
+        messages += ['certificate ' + self.fault] if self.fault else []
         messages += [standing] if standing else []
-        waits = self.untimely or self.fault or not standing
+        waits = self.fault or not standing
         event.add_status(ops.StatusBase.from_name(
             'blocked' if refusal else 'waiting' if waits else 'active',
             '; '.join(messages or ['for a certificate from the leader']) + others))
@@ -100,12 +95,11 @@ class TlsExample(ops.CharmBase):
     def sign(self, units: Iterable[ops.Unit]) -> None:
         assert self.tls
         for unit in units:
-            csr = self.tls.request(unit).csr
-            objection = pki.objection(csr)
-            if objection:
-                self.tls.give(unit, refusal=objection)
-            else:
-                self.tls.give(unit, certificate=self.certificate_for(unit, csr))
+            try:
+                chain = self.certificate_for(unit, self.tls.request(unit).csr)
+                self.tls.give(unit, certificate=chain)
+            except pki.Fault as fault:
+                self.tls.give(unit, refusal=str(fault))
 
     def certificate_for(self, unit: ops.Unit, csr: str) -> str:
         """The chain for that unit: its certificate, then those of the CAs that peers may have."""
@@ -113,19 +107,16 @@ class TlsExample(ops.CharmBase):
         names = ['DNS:' + host] + (['IP:' + address] if address else [])
         if host != unit.name.replace('/', '-'):
             names.append('URI:juju:' + unit.name)
-        return pki.sign(csr, unit.name, names, int(self.config['certificate-days']),
-                        ca['certificate'], ca['key']) \
+        return pki.sign(csr, unit.name, names, self.lifetime, ca['certificate'], ca['key']) \
             + ca['certificate'] + ca.get('other-certificate', '')
 
     def address_of(self, unit: ops.Unit) -> str:
         """The IP address of that unit, or '': it may have none, or a name."""
         assert self.tls
-        try:
-            return str(ipaddress.ip_address(
-                self.tls.relation.data[unit].get('ingress-address', '')))
-        except ValueError:
+        address = pki.ip_address(self.tls.relation.data[unit].get('ingress-address'))
+        if not address:
             logger.warning('%s has no IP address for its certificate', unit.name)
-            return ''
+        return address or ''
 
     def authority(self) -> Dict[str, str]:
         """The CA in the secret, as the reactive charm keeps it there; the first leader makes it."""

@@ -11,11 +11,17 @@ from typing import List, NamedTuple, Optional, Set
 import ops
 
 KINDS = 'signed_certificate', 'refusal', 'csr_id'
+PRIVATE = re.compile(r'PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----', re.IGNORECASE)
+BLOCK = re.compile(r'-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----')
 
 
 def number(text: str, digits: int) -> int:
     """0 for a text that is no number, or one of more digits."""
-    return int(text) if re.fullmatch('[0-9]{{1,{}}}'.format(digits), text) else 0
+    return int(text) if re.fullmatch('[1-9][0-9]{{,{}}}'.format(digits - 1), text) else 0
+
+
+def fits(text: str, most: int) -> bool:
+    return len(text.encode()) <= most and not PRIVATE.search(text)
 
 
 class Request(NamedTuple):
@@ -30,7 +36,7 @@ class Request(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What stands under the name of a unit, '' where nothing does."""
+    """What stands under the name of a unit, '' where nothing does that a unit can take."""
 
     certificate: str
     refusal: str
@@ -59,7 +65,11 @@ class Certificates:
             return Request('', 0)
 
     def answer(self, unit: ops.Unit) -> Answer:
-        return Answer(*(self.answers.get('{}_{}'.format(unit.name, kind), '') for kind in KINDS))
+        certificate, refusal, id = (
+            self.answers.get('{}_{}'.format(unit.name, kind), '') for kind in KINDS)
+        refused = not certificate and refusal.strip() and '\0' not in refusal
+        return Answer(certificate if BLOCK.search(certificate) and fits(certificate, 65536) else '',
+                      refusal if refused and fits(refusal, 1024) else '', id)
 
     def ask(self, csr: str) -> None:
         """Publish a request that is newer than all that was asked or answered under this name."""
