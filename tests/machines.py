@@ -93,7 +93,11 @@ class Machine:
             bring(Path.home() / file, self.root / 'root' / file)
 
     def version(self, command):
-        return re.search(r'[0-9.]+[a-z]?', self.inside(command, subprocess.PIPE).stdout).group()
+        done = self.inside(command, subprocess.PIPE)
+        found = re.search(r'[0-9.]+[a-z]?', done.stdout)
+        if done.returncode or not found:
+            raise RuntimeError('{}: exit {}, {}'.format(command, done.returncode, done.stdout))
+        return found.group()
 
     def outcome(self, line):
         """(whether it passed, in words)."""
@@ -109,7 +113,26 @@ def remove(directory):
         if not directory.exists():
             return
         time.sleep(0.1)
-    shutil.rmtree(str(directory))
+    raise RuntimeError('{} is still there'.format(directory))
+
+
+def row_of(name, path):
+    """(whether all passed, the cells for the table) of that machine, with its log there."""
+    directory = Path(tempfile.mkdtemp(prefix='interface-tls-machine-'))
+    try:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(str(path), 'w') as log:
+                machine = Machine(name, directory, log)
+                machine.make()
+                row = [machine.version('python3 --version'), machine.version('openssl version')]
+                outcomes = [machine.outcome(line) for line in commands()]
+        finally:
+            remove(directory)
+        return (all(good for good, _ in outcomes),
+                row + [words for _, words in outcomes] + [told(path)])
+    except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+        return False, [str(error)]
 
 
 def told(log):
@@ -140,23 +163,10 @@ def main():
     passed = True
     for name in arguments.names or SUITES:
         path = arguments.logs / 'machine-{}.log'.format(name)
-        directory = Path(tempfile.mkdtemp(prefix='interface-tls-machine-'))
         console.print('Debian {}, told in {}'.format(name, path), soft_wrap=True)
-        try:
-            with open(str(path), 'w') as log:
-                machine = Machine(name, directory, log)
-                machine.make()
-                row = [machine.version('python3 --version'), machine.version('openssl version')]
-                for line in commands():
-                    good, words = machine.outcome(line)
-                    passed = passed and good
-                    row.append(words)
-            table.add_row('Debian ' + name, *row, told(path))
-        except RuntimeError as error:
-            passed = False
-            table.add_row('Debian ' + name, str(error))
-        finally:
-            remove(directory)
+        good, row = row_of(name, path)
+        passed = passed and good
+        table.add_row('Debian ' + name, *row)
     console.print(table)
     return 0 if passed else 1
 

@@ -1,9 +1,9 @@
 """The end of a default run of tox: how many tests ran, those of the promises among them.
 
 Each environment's pytest leaves a record in tox's directory (see conftest.py), and so does
-measure.py. `python tests/summary.py` reads them, and fails unless tests of every promise are
-among those that passed; `--forget`, which the first environment runs, drops those of an earlier
-run, so that an environment which did not start cannot pass for one that did.
+measure.py. `python tests/summary.py`, which tox runs, reads them, and fails unless tests of every
+promise are among those that passed; `--forget`, which the first environment runs, drops those of
+an earlier run, so that an environment which did not start cannot pass for one that did.
 """
 import json
 import os
@@ -48,6 +48,9 @@ def summary(directory):
 
 
 def main():
+    if not records():
+        print('TOX_WORK_DIR, the directory of tox, is not set: tox runs this', file=sys.stderr)
+        return 1
     if sys.argv[1:] == ['--forget']:
         shutil.rmtree(str(records()), ignore_errors=True)
         return 0

@@ -146,6 +146,20 @@ def test_jsrc_b10_a_hook_that_is_interrupted_is_queued_again(deploy):
     assert it.last.action['message'] == 'action terminated'
 
 
+@pytest.mark.parametrize('end', ['exit 0', 'exit 3'])
+def test_jsrc_b10_nor_is_one_committed_that_takes_no_notice_of_it(deploy, with_peers, end):
+    charm = with_peers('peers')
+    (charm / 'hooks/update-status').write_text(
+        '#!/bin/bash\ntrap : TERM\nrelation-set -r peers:0 k=v\nis-leader\n' + end)
+    it = deploy(1, real=True, forked=False)
+    it.refresh('app/0', charm)
+    it.settle()
+    it.update_status('app/0')
+    run = it.run('app/0', interrupted_at=2)
+    assert not run.committed and 'k' not in it.bag('app/0')
+    assert it.next_hook('app/0') == run.hook and not it.model.unit('app/0').failed
+
+
 # C: exec and actions.
 
 @pytest.mark.parametrize('version', ['2.9.50', '3.6.8'])

@@ -8,6 +8,8 @@ import re
 import pytest
 
 from fakejuju import NotModelled
+from timeline import Names
+
 pytest_plugins = ['probed']
 
 # What fakejuju does does not depend on the Python.
@@ -75,6 +77,29 @@ def test_js_4_2_what_relation_get_prints(juju):
         get + 'k app/0', get + 'none app/0')
     assert [answer[1] for answer in (empty, key, missing, smart, smart_missing)] == [
         '{}\n', '"v"\n', 'null\n', 'v\n', '']
+
+
+@pytest.mark.parametrize('version', ['2.9.50', '3.6.8', '4.1'])
+def test_js_4_2_an_empty_key_is_all_of_them(deploy, version):
+    it = deploy(1, real=True, forked=False, version=version)
+    it.write('app/0', k='v')
+    for call in ["relation-get -r peers:0 '' app/0"] + ["leader-set k=v; leader-get ''"] * (
+            version < '4'):
+        it.execute_command('app/0', call)
+        assert 'k: v\n' in it.run('app/0').stdout
+
+
+@pytest.mark.parametrize('call', [
+    "printf '\\377' > x; relation-set -r 0 --file x", "relation-set -r 0 k=$'\\377'",
+    "printf 'k: \\377' | relation-set -r 0 --file -", "juju-log $'\\377'",
+    "printf '[a]: b' | relation-set -r 0 --file -",
+    "printf '<<: {a: b}' | relation-set -r 0 --file -"])
+@pytest.mark.parametrize('version', ['2.9.50', '4.1'])
+def test_js_4_1_a_text_that_is_not_modelled_is_refused_by_name(deploy, call, version):
+    it = deploy(1, real=True, forked=False, version=version)
+    it.execute_command('app/0', call)
+    with pytest.raises(NotModelled, match='text'):
+        it.run('app/0')
 
 
 def test_js_4_2_without_a_target_it_reads_the_remote_unit_else_the_application(juju):
@@ -153,6 +178,18 @@ def test_js_4_1_what_is_not_modelled_raises(juju, command):
     with pytest.raises(NotModelled):
         it.ask('app/0', command)
     assert it.one('app/0', 'is-leader') is True  # and the model is as it was
+
+
+def test_what_changed_in_two_relations_is_told_of_both(deploy):
+    it = deploy(1)
+    it.add_relation_id('peers')
+    it.settle()
+    it.ask('app/0', 'relation-set -r peers:0 k=1', 'relation-set -r peers:1 k=2',
+           'relation-set -r peers:1 --app k=3')
+    assert it.last.changes == {'app/0': {'k': (None, '1')}, 'app/0 in peers:1': {'k': (None, '2')},
+                               'app': {'k': (None, '3')}}
+    assert Names().changes(it.last) == [
+        ('app/0', 'k=1'), ('app/0', 'k=2 in peers:1'), ('app', 'k=3')]
 
 
 # JS 5: who may read and write what.

@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 
+from fakejuju import NotModelled
 from remembered import RememberedJuju
 from forked import ForkedJuju
 
@@ -251,6 +252,46 @@ def test_jsrc_a15_in_juju_3_a_refresh_brings_renames_and_drops_peer_endpoints(de
         'upgrade-charm', 'config-changed', 'created', 'joined app/0', 'changed app/0']
     assert it.ask('app/0', 'relation-ids peers', 'relation-ids wheel') == [
         [0, '', ''], [0, 'wheel:2\n', '']]
+
+
+@pytest.mark.parametrize('fault', [{'exit': 1}, {'interrupted_at': 1}])
+def test_jsrc_a15_the_endpoint_of_a_hook_that_has_to_run_again_is_not_dropped(
+        deploy, with_peers, fault):
+    it = deploy(2)
+    it.write('app/1', k='v')
+    it.ask('app/0', 'is-leader', hook=True, **fault)
+    with pytest.raises(NotModelled, match='without the endpoint of peers-relation-changed, which '
+                                          'app/0 has yet to end'):
+        it.refresh('app/1', with_peers('wheel'))
+    it.settle()
+    it.refresh('app/1', with_peers('ring'))
+    it.settle()
+
+
+def test_jsrc_a15_the_endpoint_of_a_hook_that_runs_is_not_dropped(deploy, with_peers):
+    it = deploy(2)
+    it.write('app/1', k='v')
+    with pytest.raises(NotModelled, match='without the endpoint of peers-relation-changed'):
+        it.ask('app/0', 'is-leader', hook=True,
+               on_call={1: lambda: it.refresh('app/1', with_peers('wheel'))})
+
+
+@pytest.mark.parametrize('fault', [
+    {'exit': 1}, {'fail_commit': True}, {'kill_at': 1}, {'interrupted_at': 1}, {'again': True}])
+@pytest.mark.parametrize('resolved', [False, True])
+def test_an_upgrade_charm_that_failed_runs_again_with_the_new_code(
+        juju, with_peers, fault, resolved):
+    it, new = juju(1), with_peers('peers')
+    it.refresh('app/0', new)
+    it.ask('app/0', 'is-leader', hook=True, **fault)
+    assert it.last.hook.name == 'upgrade-charm'
+    it.file('app/0', '.kept').touch()   # what the unit made of its charm stays as it is
+    if resolved:
+        it.skip('app/0')
+    before = len(it.runs)
+    it.settle()
+    assert it.told('app/0', before)[0] == ['upgrade-charm', 'config-changed'][resolved]
+    assert it.model.unit('app/0').charm == str(new) and it.file('app/0', '.kept').exists()
 
 
 # What no rule but every operator knows: backups.

@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -188,6 +190,8 @@ def test_hooks_run_with_status_and_not_before(juju):
     ('status -m test', 1, 'fakejuju does not model output that is not --format json'),
     ('status -m test --format json --storage', 1, 'fakejuju does not model --storage'),
     ('status -m test --format json tls', 1, 'fakejuju does not model status of tls'),
+    ('status -m ../models/test --format json', 1, 'model fakejuju:../models/test not found'),
+    ('destroy-model . --no-prompt', 1, 'model fakejuju:. not found'),
     ('add-model test', 1, 'failed to create new model: model "test" for admin already exists'),
     ('add-model Bad_name', 1, '"Bad_name" is not a valid name'),
     ('destroy-model other --no-prompt', 1, 'model fakejuju:other not found'),
@@ -374,14 +378,47 @@ def test_a_refresh_to_a_charm_without_the_base_is_refused_unless_forced(juju, tm
 @pytest.mark.parametrize('files', [
     {'metadata': metadata(assumes=['k8s-api'])}, {'metadata': metadata(assumes=['juju >= 9'])},
     {'metadata': metadata(peers=None)}, {'metadata': '{name: ['},
-    {'metadata': metadata(peers=[1])}, {'config': 'options: [a]'}, {'config': '[a]'},
+    {'metadata': metadata(peers=[1])}, {'metadata': metadata(name='A_b')},
+    {'metadata': '{name: a, summary: x, description: x, peers: {5: {interface: i}}}'},
+    {'metadata': metadata(peers={'p': {'interface': 'i', 'scope': 'bogus'}})},
+    {'metadata': metadata(peers={'p': {'interface': 'i', 'limit': 'x'}})},
+    {'metadata': metadata(peers={'p': {'interface': ''}})}, {'metadata': metadata(provides=[1])},
+    {'metadata': metadata(storage={'data': {'type': 'filesystem'}})},
+    {'metadata': metadata(resources={'data': {'type': 'file'}})},
+    {'metadata': metadata(subordinate=True)}, {'metadata': metadata(containers={'c': {}})},
+    {'metadata': '{name: a, summary: 2001-01-01, description: x}'},
+    {'metadata': '{name: a, summary: 2001-99-99, description: x}'},
+    {'metadata': metadata(**{'min-juju-version': 'x', 'series': ['jammy']}), 'manifest': None},
+    {'metadata': metadata(series=[['jammy']]), 'manifest': None},
+    {'manifest': '[1]'}, {'manifest': '{bases: [{name: ubuntu, channel: bogus}]}'},
+    {'config': 'options: {a: {type: [x]}}'}, {'config': 'options: [a]'}, {'config': '[a]'},
     {'config': 'options: {a: x}'}, {'actions': '[act]'}, {'actions': 'act: word'},
     {'actions': 'act: {description: 5}'}, {'actions': 'act: {required: a}'},
-    {'actions': 'act: {params: a}'}])
+    {'actions': 'act: {params: a}'}, {'actions': 'act: {params: {x: 3}}'},
+    {'actions': 'act: {params: {x: {type: bogus}}}'},
+    {'actions': 'act: {params: {x: {type: [string, integer]}}}'}])
 def test_what_is_not_modelled_of_a_charm_is_refused_by_name(juju, tmp_path, files):
     file, before = make(tmp_path / 'bad', **files), juju.files()
     code, line = juju.of('3.6.8').refused('deploy', '-m', 'test', file, 'other')
     assert code == 1 and line.startswith('fakejuju does not model ')
+    assert juju.files() == before
+
+
+def test_a_file_that_is_not_utf_8_or_damaged_is_refused(juju, tmp_path):
+    make(tmp_path / 'bad')
+    with open(str(tmp_path / 'bad/metadata.yaml'), 'ab') as file:
+        file.write(b'# \xff')
+    before = juju.files()
+    assert juju.of('3.6.8').refused('deploy', '-m', 'test', pack(tmp_path / 'bad'), 'other') == (
+        1, "fakejuju does not model Go's words for what is wrong in metadata.yaml")
+    file = tmp_path / 'tls.charm'
+    made = bytearray(Path(make(tmp_path / 'tls')).read_bytes())
+    with zipfile.ZipFile(str(file)) as archive:
+        hook = archive.getinfo('hooks/relations/tls/peers.py')
+    made[hook.header_offset + 200] ^= 255
+    file.write_bytes(made)
+    code, line = juju.of('3.6.8').refused('deploy', '-m', 'test', file, 'other')
+    assert code == 1 and line.startswith('invalid charm or bundle provided at ')
     assert juju.files() == before
 
 
@@ -409,7 +446,7 @@ def test_an_error_is_resolved_with_a_retry_and_without(tmp_path):
         tmp_path / 'probe', start='echo start >> ../ran',
         config_changed='echo config >> ../ran; test ! -e ../fail'))
     juju.rest()
-    home = tmp_path / 'models/test/probe/probe-0'
+    home = tmp_path / 'models/test/applications/probe/probe-0'
     ran = home / 'ran'
     assert ran.read_text().split() == ['config', 'start']
     for retry in (True, False):
@@ -432,6 +469,140 @@ def test_an_error_is_resolved_with_a_retry_and_without(tmp_path):
         units = juju.rest()
         assert units['probe/0']['workload-status'] == {'current': 'active'}
         assert (ran.read_text().split()[len(tried):][:1] == ['config']) or not retry
+
+
+@pytest.mark.parametrize('name', ['lock', 'state', 'log', 'charms', 'applications'])
+def test_an_application_may_have_any_name(tmp_path, name):
+    """`state.new` and the like are no names of applications."""
+    juju, file = Command(tmp_path / 'models', inside=True), plain(tmp_path / 'probe')
+    juju('add-model', 'test')
+    assert juju('deploy', '-m', 'test', file, 'other').returncode == 0
+    assert juju('deploy', '-m', 'test', file, name).returncode == 0
+    for _ in range(8):
+        done = juju.status()['applications']
+    assert {app: list(each['units']) for app, each in done.items()} == {
+        'other': ['other/0'], name: [name + '/0']}
+    assert {each['application-status']['current'] for each in done.values()} == {'active'}
+
+
+@pytest.mark.parametrize('spoil, words', [
+    (lambda file: file.chmod(0o644), 'exec: "{}": permission denied'),
+    (lambda file: file.write_text('echo no interpreter'), 'fork/exec {}: exec format error'),
+    (lambda file: file.write_text('#!/no/such/file'), 'fork/exec {}: no such file or directory')])
+def test_what_cannot_be_executed_fails_as_a_hook_and_as_an_action(tmp_path, spoil, words):
+    juju, charm = Command(tmp_path / 'models', inside=True), tmp_path / 'probe'
+    plain(charm, config_changed='')
+    for path in 'hooks/config-changed', 'actions/act':
+        spoil(charm / path)
+    juju('add-model', 'test')
+    juju('deploy', '-m', 'test', pack(charm))
+    for _ in range(6):
+        unit = juju.status()['applications']['probe']['units']['probe/0']
+    assert unit['workload-status'] == {
+        'current': 'error', 'message': 'hook failed: "config-changed"'}
+    home = str(tmp_path / 'models/test/applications/probe/probe-0/charm')
+    assert 'hook failed: ' + words.format(home + '/hooks/config-changed') \
+        in juju('debug-log', '-m', 'test').stdout
+    juju('resolve', '-m', 'test', '--no-retry', 'probe/0')
+    juju.rest()
+    done = juju('run', '-m', 'test', '--format', 'json', 'probe/0', 'act')
+    task, = json.loads(done.stdout).values()
+    assert (done.returncode, task['status'], task['results']) == (0, 'failed', {})
+    assert task['message'] == words.format(home + '/actions/act')
+
+
+def test_an_action_without_an_executable_fails(tmp_path):
+    juju, charm = Command(tmp_path / 'models', inside=True), tmp_path / 'probe'
+    plain(charm)
+    (charm / 'actions/act').unlink()
+    (charm / 'config.yaml').write_text('options:\n')
+    juju('add-model', 'test')
+    assert juju('deploy', '-m', 'test', pack(charm)).returncode == 0
+    juju.rest()
+    done = juju('run', '-m', 'test', '--format', 'json', 'probe/0', 'act')
+    task, = json.loads(done.stdout).values()
+    assert (done.returncode, task['status'], task['message'], task['results']) == (
+        0, 'failed', 'action not implemented on unit "probe/0"', {})
+    assert json.loads(juju('config', '-m', 'test', 'probe', '--format', 'json').stdout)[
+        'settings'] == {}
+    assert juju.refused('config', '-m', 'test', 'probe', 'x=1')[0] == 1
+
+
+@pytest.fixture(scope='module')
+def probe(tmp_path_factory):
+    """A model of a charm with options of each type, and actions with each kind of schema."""
+    directory = tmp_path_factory.mktemp('probe')
+    juju, charm = Command(directory / 'models', inside=True), directory / 'probe'
+    plain(charm)
+    (charm / 'config.yaml').write_text('options: {%s}' % ', '.join(
+        '%s: {type: %s}' % each for each in (
+            ('b', 'boolean'), ('i', 'int'), ('f', 'float'), ('s', 'string'), ('x', 'secret'))))
+    (charm / 'actions.yaml').write_text(json.dumps({
+        'act': {'params': {'v': {'type': 'string'}, 'n': {'type': 'integer'}}},
+        'least': {'params': {'n': {'type': 'integer', 'minimum': 5}}},
+        'one': {'params': {'e': {'enum': ['x', 'y']}}}, 'any': {'anyOf': []},
+        'deep': {'params': {'o': {'type': 'object', 'properties': {'k': {'type': 'string'}}}}},
+        'more': {'additionalProperties': {'type': 'string'}}}))
+    juju('add-model', 'test')
+    assert juju('deploy', '-m', 'test', pack(charm)).returncode == 0
+    juju.rest()
+    return juju
+
+
+@pytest.mark.parametrize('setting, value', [
+    *(('b=' + text, True) for text in '1 t T TRUE true True'.split()),
+    *(('b=' + text, False) for text in '0 f F FALSE false False'.split()),
+    ('i=+5', 5), ('i=-007', -7), ('i=9223372036854775807', 2 ** 63 - 1), ('f=1e3', 1000.0),
+    ('f=.5', 0.5), ('f=-1.', -1.0), ('s=1_000', '1_000'), ('s=', '')])
+def test_a_setting_is_read_as_go_reads_it(probe, setting, value):
+    assert probe('config', '-m', 'test', 'probe', setting).returncode == 0
+    settings = json.loads(probe('config', '-m', 'test', 'probe', '--format', 'json').stdout)
+    found = settings['settings'][setting[0]]['value']
+    assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize('setting, line', [
+    *((text, 'option "{}" expected {}, got "{}"'.format(text[0], kind, text[2:]))
+      for kind, texts in (('boolean', ['b=yes', 'b=tRUE', 'b=']),
+                          ('int', ['i=1_000', 'i= 5', 'i=5.0', 'i=0x5', 'i=9223372036854775808']),
+                          ('float', ['f=1_0', 'f= 5', 'f=.', 'f=1e999'])) for text in texts),
+    ('f=inf', 'fakejuju does not model inf for an option of type float'),
+    ('x=secret:a', 'fakejuju does not model secret:a for an option of type secret')])
+def test_a_setting_that_go_does_not_read_is_refused(probe, setting, line):
+    assert probe.refused('config', '-m', 'test', 'probe', setting) == (1, line)
+
+
+@pytest.mark.parametrize('arguments, line', [
+    ('least n=1', 'an action with minimum'), ('one e=z', 'an action with enum'),
+    ('any', 'an action with anyOf'), ('deep o.k=1', 'an action with properties'),
+    ('more x=1', 'an action with another schema of additionalProperties'),
+    ('act v=[', "Go's words for what is wrong in parameters"),
+    ('act v=2001-01-01', 'parameters that are no map of JSON'),
+    ('act v=.nan', 'parameters that are no map of JSON'),
+    ('act --params {list}', 'parameters that are no map of JSON'),
+    ('act --params {number}', 'parameters that are no map of JSON'),
+    ('act --params {junk}', "Go's words for what is wrong in parameters")])
+def test_parameters_that_are_not_modelled_are_refused_by_name(probe, tmp_path, arguments, line):
+    files = {}
+    for name, text in ('list', '[1]'), ('number', '{1: x}'), ('junk', '{'):
+        files[name] = tmp_path / name
+        files[name].write_text(text)
+    assert probe.refused('run', '-m', 'test', '--format', 'json', 'probe/0', *arguments.format(
+        **files).split()) == (1, 'fakejuju does not model ' + line)
+
+
+def test_arguments_that_are_wrong_in_another_way(probe):
+    assert probe.refused('run', '-m', 'test', '--format', 'json', 'probe/0', 'act', '--params',
+                         'nowhere') == (1, 'open nowhere: no such file or directory')
+    assert probe.refused('debug-log', '-m', 'test', '--limit', 'x') == (
+        2, 'invalid value "x" for option --limit')
+    assert probe.refused('add-unit', '-m', 'test', 'probe', '-n', '\u00b2')[0] == 2
+    probe('add-model', 'other')
+    file = probe.directory.parent / 'probe.charm'
+    probe('deploy', '-m', 'other', file, 'a')
+    done = probe('remove-application', '-m', 'other', '--no-prompt', 'a', 'a')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert probe.status('other')['applications'] == {}
 
 
 # What the client of a running Juju 4.1 printed, command by command.
@@ -574,6 +745,18 @@ def test_a_second_command_at_the_same_time_is_refused(juju):
         assert juju.refused('remove-unit', '-m', 'test', '--no-prompt', 'tls/0') == (
             1, 'another command is at work on model test')
     assert juju.files() == before
+
+
+@pytest.mark.parametrize('command, line', [
+    (True, '{}/typo.charm is no file; set CHARM'), (False, 'there is no juju on the PATH')])
+def test_without_a_charm_or_a_juju_the_integration_tests_fail(tmp_path, command, line):
+    path = [str(TESTS / 'fakejuju')] * command + [os.path.dirname(sys.executable)]
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', str(TESTS / 'integration')], cwd=str(TESTS.parent),
+        env=dict(os.environ, PATH=os.pathsep.join(path + ['/usr/bin', '/bin']),
+                 CHARM=str(tmp_path / 'typo.charm')), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, universal_newlines=True)
+    assert done.returncode == 1 and line.format(tmp_path) in done.stdout
 
 
 def test_a_directory_that_is_not_ours_is_left_alone(tmp_path):

@@ -6,6 +6,8 @@ import pytest
 from world import AVAILABLE, CREATE, METADATA, SIGN, TESTS, assemble, certificate, request
 
 UNITS = ['tls/0', 'tls/1', 'tls/2']
+FAULTS = [{'exit': 1}, {'fail_commit': True}, {'again': True}] + [
+    {kind: call} for kind in ('kill_at', 'interrupted_at', 'fail_at') for call in (1, 3)]
 
 
 @pytest.fixture(scope='session')
@@ -107,3 +109,38 @@ def test_p11_an_endpoint_that_a_refresh_renames_under_flags_that_are_set(world, 
     assert it.announced('tls/1')[0] == 'mine by hand'
     assert it.announced('tls/2') == ['waits by tls/0 #1']
     assert list(it.juju.model.relations) == ['certs:1']
+
+
+def upgrade(it, charm, fault, resolved=False):
+    """Unit by unit, each with that fault in upgrade-charm."""
+    for unit in UNITS:
+        it.juju.refresh(unit, charm)
+        run = it.juju.run(unit, **fault)
+        assert run.hook.name == 'upgrade-charm'
+        assert run.committed == ('again' in fault or 'fail_at' in fault)
+        if resolved:
+            it.juju.resolve(unit, retry=False)
+        else:
+            assert 'fail_at' in fault or it.juju.next_hook(unit) == run.hook
+        it.juju.settle()
+        assert it.juju.model.unit(unit).charm == str(charm)
+    it.heal()
+    assert it.unserved() == []
+    assert [it.flags(unit) for unit in UNITS] == [set()] * 3
+
+
+@pytest.mark.parametrize('fault', FAULTS, ids=str)
+def test_p11_from_the_original_with_a_fault_in_upgrade_charm(world, original, charm, fault):
+    upgrade(world(3, charm=original), charm, fault)
+
+
+def test_p11_from_the_original_where_upgrade_charm_fails_and_is_skipped(world, original, charm):
+    upgrade(world(3, charm=original), charm, {'exit': 1}, resolved=True)
+
+
+@pytest.mark.parametrize('fault', FAULTS, ids=str)
+def test_p5_p6_a_fault_in_upgrade_charm_of_the_same_version(world, charm, fault):
+    it = world(3)
+    before = it.juju.app_bag()
+    upgrade(it, charm, fault)
+    assert it.juju.app_bag() == before

@@ -13,17 +13,22 @@ more), skipped (not run, yet done).
 restore=UNIT,HOOKS for unitdata, as it was that many of the unit's hooks ago; bags=HOOK: all bags
 are as they were after that hook; restart=UNIT its agent, reboot=UNIT, remove=UNIT, elect=UNIT;
 status: update-status of all units.
+
+It exits with 1 where a hook fails three times in a row, where the charm or what is asked is
+refused, and where a fault was not met: its hook did not run, or made fewer calls.
 """
 import argparse
 import re
 import sys
 import tempfile
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict
 
 from fakejuju import Juju, NotModelled
-from fakejuju.cli import FAILURES, elect, unpack
+from fakejuju.charm import check
+from fakejuju.cli import FAILURES, elect, unpack, version_of_juju
 from fakejuju.tools import ToolError, failure
 
 # Their effect on Juju.run; those of WITH_NUMBER happen at that call of a hook tool.
@@ -43,7 +48,7 @@ WITH_NUMBER = 'kill', 'fail', 'interrupted', 'regained', 'exit'
 EVENTS: Dict[str, Any] = {
     'lose': lambda juju, bags, unit: juju.lose_unitdata(unit),
     'restore': lambda juju, bags, unit, hooks: juju.restore_unitdata(unit, int(hooks)),
-    'bags': lambda juju, bags, hook: juju.restore_bags(bags[int(hook)]),
+    'bags': lambda juju, bags, hook: juju.restore_bags(dict(enumerate(bags))[int(hook)]),
     'restart': lambda juju, bags, unit: juju.restart_agent(unit),
     'reboot': lambda juju, bags, unit: juju.reboot(unit),
     'remove': lambda juju, bags, unit: juju.remove_unit(unit),
@@ -68,6 +73,18 @@ def fault(text):
         raise argparse.ArgumentTypeError('{!r} is no fault: {}'.format(text, ', '.join(
             kind + '=NUMBER' * (kind in WITH_NUMBER) for kind in FAULTS)))
     return int(match.group(1)), (match.group(2), int(match.group(3) or 0))
+
+
+def positive(text):
+    if not re.match(r'[1-9][0-9]*\Z', text):
+        raise argparse.ArgumentTypeError('{!r} is no positive number'.format(text))
+    return int(text)
+
+
+def met(run, kind, at):
+    """Whether the hook met with that fault: there was one, with so many calls."""
+    calls = [call for call in run.calls if call.argv[0] != 'juju-log']
+    return bool(run.env) and (kind == 'exit' or len(calls) >= at)
 
 
 def event(text):
@@ -114,7 +131,8 @@ class Names:
             told = [key + self.short(new) for key, (_, new) in sorted(changes.items())
                     if key not in NETWORK]
             if told:
-                result.append((owner, ', '.join(told)))
+                owner, another, relation = owner.partition(' in ')
+                result.append((owner, ', '.join(told) + another + relation))
         return result
 
 
@@ -192,6 +210,7 @@ FORMATS = {'timeline': Timeline, 'mermaid': Mermaid}
 def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
     """Run it all; the exit code."""
     faults, events = dict(faults), sorted(events, key=lambda each: each[0])
+    left = dict(faults)
     for _ in range(units):
         juju.add_unit()
     view.begin(juju)
@@ -204,8 +223,8 @@ def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
         view.event(' '.join([kind] + words))
         try:
             EVENTS[kind](juju, bags, *words)
-        except (KeyError, IndexError, ValueError) as error:
-            raise failure('{} {}: {}'.format(kind, ' '.join(words), error))
+        except (KeyError, ValueError) as error:
+            raise failure('{} {}: {}'.format(kind, ' '.join(words), error.args[0]))
 
     while True:
         elect(juju.model)
@@ -213,7 +232,13 @@ def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
         if not busy and events:
             let_happen()
         elif not busy:
-            return 0
+            for hook, (kind, at) in sorted(left.items()):
+                print('ERROR not met: {}:{}{}'.format(hook, kind, '={}'.format(at) if at else ''),
+                      file=sys.stderr)
+            if number < (remove_leader_after or 0):
+                print('ERROR not met: --remove-leader-after', remove_leader_after, file=sys.stderr)
+                return 1
+            return int(bool(left))
         for unit in busy:
             if not juju.next_hook(unit):
                 continue
@@ -222,9 +247,12 @@ def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
             kind, at = faults.get(number, ('', 0))
             if kind == 'skipped':
                 view.skipped(unit, juju.skip(unit))
+                del left[number]
             else:
                 run = juju.run(unit, **FAULTS[kind](juju, at) if kind else {})
                 view.show(run, flag_changes(before, juju.flags(unit), run.log))
+                if kind and met(run, kind, at):
+                    del left[number]
                 failures[unit] = 0 if run.committed else failures[unit] + 1
             juju.runs.clear()
             bags.append(juju.bags())
@@ -243,27 +271,30 @@ def main(arguments):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     command = parser.add_subparsers(dest='command', required=True).add_parser('run')
     command.add_argument('charm', type=Path)
-    command.add_argument('--units', type=int, default=3)
-    command.add_argument('--remove-leader-after', type=int, metavar='HOOKS')
+    command.add_argument('--units', type=positive, default=3)
+    command.add_argument('--remove-leader-after', type=positive, metavar='HOOKS')
     command.add_argument('--juju', default='3.6.8', metavar='VERSION')
     command.add_argument('--fault', type=fault, action='append', default=[], metavar='HOOK:KIND')
     command.add_argument('--after', type=event, action='append', default=[], metavar='HOOK:EVENT')
     command.add_argument('--format', choices=sorted(FORMATS), default='timeline')
     options = parser.parse_args(arguments)
+    if len(dict(options.fault)) < len(options.fault):
+        parser.error('a hook meets with one fault at most')
     with tempfile.TemporaryDirectory() as directory:
         try:
-            charm = options.charm
-            if not charm.is_dir():
+            charm, version = options.charm, version_of_juju(options.juju or 'without version')
+            if charm.is_dir():
+                check(lambda name: (charm / name).read_bytes() if (charm / name).is_file()
+                      else None, version)
+            else:
                 charm = Path(directory) / 'charm'
-                unpack(options.charm, charm)
-            if not (charm / 'metadata.yaml').is_file():
-                raise NotModelled('{}: no metadata.yaml, so no charm'.format(charm))
-            with Juju(charm, Path(directory) / 'units', real=True, version=options.juju) as juju:
-                if not juju.endpoint:
-                    raise NotModelled('a charm without a peer relation')
+                unpack(options.charm, charm, version)
+            with Juju(charm, Path(directory) / 'units', real=True, version=version) as juju:
                 return show(juju, options.units, FORMATS[options.format](sys.stdout),
                             options.fault, options.remove_leader_after, options.after)
         except (ToolError, NotModelled) as error:
             text = error if isinstance(error, ToolError) else 'not modelled: {}'.format(error)
-            print('ERROR', text, file=sys.stderr)
-            return 1
+        except (OSError, zipfile.BadZipFile) as error:
+            text = 'no charm at {}: {}'.format(options.charm, error)
+        print('ERROR', text, file=sys.stderr)
+        return 1

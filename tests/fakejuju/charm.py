@@ -10,18 +10,22 @@ from typing import Any, Dict
 import yaml
 
 from .model import NotModelled
-from .tools import failure
+from .tools import APPLICATION, WORD, failure
 
 SERIES = {'bionic': '18.04', 'focal': '20.04', 'jammy': '22.04', 'noble': '24.04'}
 TYPES: Dict[str, Any] = {'string': str, 'secret': str, 'int': int, 'float': (int, float),
                          'boolean': bool}
-ACTION = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
+# Of JSON schema, in actions.yaml.
+SCHEMA_TYPES: Dict[str, Any] = {'string': str, 'integer': int, 'number': (int, float),
+                                'boolean': bool, 'array': list, 'object': dict}
+# What a charm may have in metadata.yaml and the double has not.
+NOT_MODELLED = 'storage', 'resources', 'subordinate', 'containers', 'devices'
 
 
 def load(text, of):
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise NotModelled("Go's words for what is wrong in {}".format(of))
 
 
@@ -32,9 +36,9 @@ def expect(value, kind, path):
         return value
     if value is None:
         raise failure('{}: expected {}, got nothing'.format(path, kind))
-    if isinstance(value, (list, dict)):
+    name = {str: 'string', int: 'int', float: 'float64', bool: 'bool'}.get(type(value))
+    if not name:
         raise NotModelled("Go's words for {} where it expects a {}".format(path, kind))
-    name = {str: 'string', int: 'int', float: 'float64', bool: 'bool'}[type(value)]
     raise failure('{}: expected {}, got {}({})'.format(path, kind, name, json.dumps(value)))
 
 
@@ -49,14 +53,19 @@ def metadata_of(text):
     for key in 'name', 'summary', 'description':
         expect(raw.get(key), 'string', 'metadata: ' + key)
     for key, kind, default in (('assumes', 'list', []), ('series', 'list', []),
+                               ('provides', 'map', {}), ('requires', 'map', {}),
                                ('subordinate', 'bool', False), ('min-juju-version', 'string', '')):
         expect(raw.get(key, default), kind, 'metadata: ' + key)
     for name, relation in expect(raw.get('peers', {}), 'map', 'metadata: peers').items():
         path = 'metadata: peers.' + name
         if isinstance(relation, str):
-            raw['peers'][name] = {'interface': relation}
+            relation = raw['peers'][name] = {'interface': relation}
         else:
             expect(expect(relation, 'map', path).get('interface'), 'string', path + '.interface')
+        if not relation['interface'] or relation.get('scope', 'global') != 'global' \
+                or not isinstance(relation.get('limit') or 0, int) \
+                or not isinstance(relation.get('optional', False), bool):
+            raise NotModelled(path + ' as it is there')
     return raw
 
 
@@ -76,6 +85,8 @@ def manifest_of(text, major):
             raise failure('{}os "{}" not valid'.format(prefix, base['name']))
         if not base.get('channel'):
             raise failure(prefix + 'channel not valid')
+        if not re.match('[0-9]+([.][0-9]+)?(/(stable|candidate|beta|edge))?\\Z', base['channel']):
+            raise NotModelled('a base with the channel ' + base['channel'])
         bases.append('{}@{}'.format(base['name'], base['channel'].split('/')[0]))
     return bases
 
@@ -97,7 +108,7 @@ def check_config(text, major):
 
 def check_actions(text, charm):
     for name, action in (load(text, 'actions.yaml') or {}).items():
-        if not ACTION.match(name):
+        if not WORD.match(name):
             raise failure('bad action name {}'.format(name))
         if reserved(charm, name):
             raise failure('cannot use action name {}: {}'.format(
@@ -107,6 +118,9 @@ def check_actions(text, charm):
                           ('required', list), ('parallel', bool), ('params', dict)):
             if not isinstance(action.get(key, kind()), kind):
                 raise TypeError(key)
+        for param in action.get('params', {}).values():
+            if param.get('type', 'string') not in SCHEMA_TYPES:
+                raise TypeError('type')
 
 
 def reserved(charm, name):
@@ -130,19 +144,22 @@ def check_relations(metadata, major):
 
 
 def check(read, version):
-    """(metadata, bases) of the charm; `read` gives a file's text, or None if there is none."""
-    major = int(version.split('.')[0])
+    """(metadata, bases) of the charm; `read` gives a file's bytes, or None if there is none."""
+    try:
+        return checked(read, version, int(version.split('.')[0]))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise NotModelled("Go's words for another shape of the charm's files")
+
+
+def checked(read, version, major):
     if read('metadata.yaml') is None:
         raise failure('archive file "metadata.yaml" not found')
     metadata = metadata_of(read('metadata.yaml'))
     bases, series = manifest_of(read('manifest.yaml'), major), metadata.get('series', [])
-    try:
-        if read('config.yaml') is not None:
-            check_config(read('config.yaml'), major)
-        if read('actions.yaml') is not None:
-            check_actions(read('actions.yaml'), metadata['name'])
-    except (AttributeError, TypeError):
-        raise NotModelled("Go's words for another shape of config.yaml or actions.yaml")
+    if read('config.yaml') is not None:
+        check_config(read('config.yaml'), major)
+    if read('actions.yaml') is not None:
+        check_actions(read('actions.yaml'), metadata['name'])
     if major >= 4 and not bases:
         raise failure('charm metadata without bases in manifest not valid')
     if bases and (major >= 4 or not series) and 'min-juju-version' in metadata:
@@ -150,15 +167,21 @@ def check(read, version):
     if 'assumes' in metadata and not bases:
         raise failure('assumes in metadata v1 not valid')
     check_relations(metadata, major)
+    if not APPLICATION.match(metadata['name']):
+        raise NotModelled("Go's words for the name " + metadata['name'])
+    for key in NOT_MODELLED:
+        if metadata.get(key):
+            raise NotModelled('{}, in metadata.yaml'.format(key))
     if not metadata.get('peers'):
-        raise NotModelled('a charm without peer relation')
+        raise NotModelled('a charm without a peer relation')
+    needed(metadata, version)
     return metadata, bases or ['ubuntu@' + SERIES[name] for name in series if name in SERIES]
 
 
 def needed(metadata, version):
     """The version that the charm asks for is there; what else it assumes is not modelled."""
     def numbers(text):
-        return [int(part) for part in re.findall('[0-9]+', text.split('-')[0])]
+        return [int(part) for part in text.split('-')[0].split('.')]
     least = metadata.get('min-juju-version', '0')
     if numbers(version) < numbers(least):
         raise failure("charm's min version ({}) is higher than this juju model's version ({})"

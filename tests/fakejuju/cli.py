@@ -23,18 +23,19 @@ import sys
 import time
 import uuid
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any, Callable, Dict
+from typing import Any, Dict
 
 import yaml
 
 from . import charm
 from .model import TASKS, NotModelled
 from .runner import Juju
-from .tools import (APPLICATION, UNIT_NAME, ToolError, failure, go_json, none_left, parse, place,
-                    usage)
+from .tools import (APPLICATION, UNIT_NAME, WORD, ToolError, failure, go_json, none_left, parse,
+                    place, usage)
 
-MARK = 'models of fakejuju, format 3\n'
+MARK = 'models of fakejuju, format 4\n'
 # A unit's failures of one hook in a row after which a command does not wait any longer.
 FAILURES = 3
 # The status of an application is the first of these that one of its units has.
@@ -63,7 +64,7 @@ class Store:
         self.tasks = 0
 
     def __enter__(self):
-        if not self.directory.is_dir():
+        if not WORD.match(self.name) or not self.directory.is_dir():
             raise failure('model fakejuju:{} not found'.format(self.name))
         self.lock = open(str(self.directory / 'lock'), 'w')
         try:
@@ -73,8 +74,7 @@ class Store:
             raise failure('another command is at work on model {}'.format(self.name))
         state = self.directory / 'state'
         if state.exists():
-            with open(str(state), 'rb') as file:
-                self.applications, self.tasks = pickle.load(file)
+            self.applications, self.tasks = pickle.loads(state.read_bytes())
         return self
 
     def __exit__(self, *_):
@@ -82,8 +82,7 @@ class Store:
 
     def save(self):
         new = self.directory / 'state.new'
-        with open(str(new), 'wb') as file:
-            pickle.dump((self.applications, self.tasks), file)
+        new.write_bytes(pickle.dumps((self.applications, self.tasks)))
         os.replace(str(new), str(self.directory / 'state'))
 
     def application(self, name, text='application "{}" not found'):
@@ -101,14 +100,18 @@ class Store:
             raise failure('unit "{}" not found'.format(name))
         return app, name
 
+    def files(self, name):
+        """Where the application's are; in a directory of their own, for any name is legal."""
+        return self.directory / 'applications' / name
+
     def open(self, app):
         """The Juju that runs the application's hooks."""
-        return Juju(app.charm, self.directory / app.name, real=True, model=app.model)
+        return Juju(app.charm, self.files(app.name), real=True, model=app.model)
 
     def bring(self, path):
         """Unpack a charm file: where, its metadata and its bases."""
         target = self.directory / 'charms' / uuid.uuid4().hex
-        return (str(target), *unpack(path, target))
+        return (str(target), *unpack(path, target, version_of_juju()))
 
     def step(self, app, juju, unit):
         """Run the unit's next hook, and keep what came of it before anything else is done."""
@@ -145,7 +148,7 @@ class Store:
             queue(juju, unit)
             try:
                 return self.run_until(app, juju, unit, lambda run: run and run.hook.kind in TASKS)
-            except ToolError:
+            except (ToolError, NotModelled):
                 app.model.unit(unit).actions.clear()
                 self.save()
                 raise
@@ -196,23 +199,25 @@ def elect(model):
         model.elect(alive[0])
 
 
-def unpack(path, target):
+def unpack(path, target, version):
     """Check a charm file and unpack it: (metadata, bases). Modes matter, hooks are executable."""
-    with zipfile.ZipFile(str(path)) as archive:
-        names = archive.namelist()
-        found = charm.check(lambda name: archive.read(name).decode() if name in names else None,
-                            version_of_juju())
-        charm.needed(found[0], version_of_juju())
-        for member in archive.infolist():
-            file = Path(archive.extract(member, str(target)))
-            mode = stat.S_IMODE(member.external_attr >> 16)
-            if mode and not file.is_dir():
-                file.chmod(mode)
+    try:
+        with zipfile.ZipFile(str(path)) as archive:
+            names = archive.namelist()
+            found = charm.check(lambda name: archive.read(name) if name in names else None, version)
+            for member in archive.infolist():
+                file = Path(archive.extract(member, str(target)))
+                mode = stat.S_IMODE(member.external_attr >> 16)
+                if mode and not file.is_dir():
+                    file.chmod(mode)
+    except (OSError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        shutil.rmtree(str(target), ignore_errors=True)
+        raise zipfile.BadZipFile(str(error))
     return found
 
 
-def version_of_juju():
-    version = os.environ.get('JUJU_VERSION') or '3.6.8'
+def version_of_juju(version=None):
+    version = version or os.environ.get('JUJU_VERSION') or '3.6.8'
     if not re.match(r'(2\.9|[34]\.[0-9]+)([.-][a-z0-9.-]+)?\Z', version):
         raise NotModelled('Juju ' + version)
     return version
@@ -221,7 +226,8 @@ def version_of_juju():
 def read(directory, name):
     """One of the charm's YAML files; {} if it has none."""
     path = Path(directory) / name
-    return yaml.safe_load(path.read_text()) or {} if path.exists() else {}
+    found = yaml.safe_load(path.read_bytes()) if path.exists() else None
+    return {key: value for key, value in (found or {}).items() if value is not None}
 
 
 def local_file(path):
@@ -232,8 +238,23 @@ def local_file(path):
     return Path(path)
 
 
-KINDS: Dict[str, Callable[[str], Any]] = {
-    'int': int, 'float': float, 'boolean': {'true': True, 'false': False}.__getitem__}
+FLOAT = re.compile(r'[-+]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?\Z')
+
+
+def parsed(option, kind, text):
+    """As Go's strconv does it."""
+    if kind == 'secret' or kind == 'float' and re.match('[-+]?(inf|nan|0x)', text, re.IGNORECASE):
+        raise NotModelled('{} for an option of type {}'.format(text, kind))
+    if kind == 'string':
+        return text
+    if kind == 'boolean' and text in '1 t T TRUE true True 0 f F FALSE false False'.split():
+        return text[0] in '1tT'
+    if kind == 'float' and FLOAT.match(text) and abs(float(text)) < float('inf'):
+        return float(text)
+    if kind in ('int', 'integer') and re.match(r'[-+]?[0-9]+\Z', text) \
+            and -2 ** 63 <= int(text) < 2 ** 63:
+        return int(text)
+    raise failure('option "{}" expected {}, got "{}"'.format(option, kind, text))
 
 
 def values(directory, settings, of):
@@ -247,19 +268,13 @@ def values(directory, settings, of):
             before = 'invalid application config: ' if version_of_juju() >= '4' \
                 else 'parsing settings for {}: '.format(of)
             raise failure('{}unknown option "{}"'.format(before, key))
-        result[key] = text
-        kind = options[key].get('type', 'string')
-        if kind != 'string':
-            try:
-                result[key] = KINDS[kind](text)
-            except (ValueError, KeyError):
-                raise failure('option "{}" expected {}, got "{}"'.format(key, kind, text))
+        result[key] = parsed(key, options[key].get('type') or 'string', text)
     return result
 
 
 def number(options, name):
     text = options.get('num-units', options.get('n', '1'))
-    if not text.isdigit() or text == '0':
+    if not re.match(r'[1-9][0-9]*\Z', text):
         raise usage('--num-units must be a positive integer')
     return int(text)
 
@@ -290,7 +305,7 @@ def version(arguments):
 def add_model(arguments):
     options, positional = parse(arguments, (), ('no-switch',))
     name = one(positional, 'a model name')
-    if not re.match(r'[a-z0-9]([a-z0-9-]*[a-z0-9])?\Z', name):
+    if not WORD.match(name):
         raise failure('"{}" is not a valid name: model names may only contain lowercase letters, '
                       'digits and hyphens'.format(name))
     try:
@@ -302,8 +317,7 @@ def add_model(arguments):
 
 
 def destroy_model(arguments):
-    options, positional = parse(arguments, (), ('no-prompt', 'force', 'no-wait',
-                                                'destroy-storage'))
+    options, positional = parse(arguments, (), ('no-prompt', 'force', 'no-wait', 'destroy-storage'))
     with Store(one(positional, 'a model name')) as store:
         for app in list(store.applications.values()):
             remove(store, app)
@@ -350,8 +364,8 @@ def deploy(store, arguments):
         shutil.rmtree(unpacked)
         raise
     app = Application(name, unpacked, base)
-    shutil.rmtree(str(store.directory / name), ignore_errors=True)  # of one that is gone
-    with Juju(app.charm, store.directory / name, app=name, version=version_of_juju()) as juju:
+    shutil.rmtree(str(store.files(name)), ignore_errors=True)  # of one that is gone
+    with Juju(app.charm, store.files(name), app=name, version=version_of_juju()) as juju:
         app.model = juju.model
         app.model.config.update(config)
     store.applications[name] = app
@@ -378,8 +392,7 @@ def add_units(store, app, units):
 
 def remove_unit(store, arguments):
     """Each by itself; one that cannot be removed does not hold the others back."""
-    options, positional = parse(arguments, (), ('no-prompt', 'destroy-storage', 'force',
-                                                'no-wait'))
+    options, positional = parse(arguments, (), ('no-prompt', 'destroy-storage', 'force', 'no-wait'))
     if not positional:
         raise usage('no units specified')
     for name in positional:
@@ -451,7 +464,7 @@ def remove(store, app):
         if app.model.unit(unit).life == 'alive':
             app.model.remove_unit(unit)
     if not app.model.alive():
-        del store.applications[app.name]
+        store.applications.pop(app.name, None)  # it may be named twice
 
 
 def refresh(store, arguments):
@@ -510,8 +523,7 @@ def config(store, arguments):
             raise failure('key "{}" not found in "{}" application config or charm settings.'.format(
                 settings[0], app.name))
         value = app.model.config.get(settings[0])
-        return go_json('' if value is None else value)[:-1].strip('"') \
-            if not isinstance(value, str) else value
+        return value if isinstance(value, str) else '' if value is None else go_json(value)[:-1]
     changes = values(app.charm, settings, app.name)
     for name in [name for name in options.get('reset', '').split(',') if name]:
         if name not in defined:
@@ -535,11 +547,13 @@ def setting(app, name, option):
 
 def debug_log(store, arguments):
     options, positional = parse(arguments, ('limit', 'n'), ('replay',))
-    if positional:
-        raise usage('unrecognized args: {}'.format(json.dumps(positional)))
+    none_left(positional)
     log = store.directory / 'log'
     kept = log.read_text().splitlines() if log.exists() else []
-    return '\n'.join(kept[-int(options.get('limit', options.get('n', 0))):])
+    limit = options.get('limit', options.get('n', '0'))
+    if not re.match(r'[0-9]+\Z', limit):
+        raise usage('invalid value "{}" for option --limit'.format(limit))
+    return '\n'.join(kept[-int(limit):])
 
 
 class Unscheduled(Exception):
@@ -570,13 +584,15 @@ def nothing_scheduled(store, error):
     return ''
 
 
-TYPES: Dict[str, Any] = {'string': str, 'integer': int, 'number': (int, float), 'boolean': bool,
-                         'array': list, 'object': dict}
-
-
 def wrong_params(action, given, closed):
     """What validation says; '' if all is right. Juju 4 takes no others than those it knows."""
     known, shown = action.get('params') or {}, go_json(given)[:-1]
+    unknown = set(action) - {'description', 'title', 'execution-group', 'parallel', 'params',
+                             'required', 'additionalProperties'}
+    unknown |= set().union(*known.values()) - {'description', 'title', 'type', 'default'}
+    if unknown or not isinstance(action.get('additionalProperties', True), bool):
+        raise NotModelled('an action with {}'.format(
+            ', '.join(sorted(unknown)) or 'another schema of additionalProperties'))
     wrong = ['(root) : "{}" property is missing and required, given {}'.format(key, shown)
              for key in action.get('required', ()) if key not in given]
     if not action.get('additionalProperties', not closed):
@@ -584,7 +600,7 @@ def wrong_params(action, given, closed):
                   for key in given if key not in known]
     for key, value in given.items():
         kind = known.get(key, {}).get('type')
-        if kind and (not isinstance(value, TYPES[kind])
+        if kind and (not isinstance(value, charm.SCHEMA_TYPES[kind])
                      or isinstance(value, bool) and kind != 'boolean'):
             wrong.append('(root).{} : must be of type {}, given {}'.format(
                 key, kind, go_json(value)[:-1]))
@@ -598,13 +614,21 @@ def run(store, arguments):
         raise NotModelled('run with other arguments than one unit, one action and its parameters')
     given: Dict[str, Any] = {}
     name, newer = positional[1], version_of_juju() >= '4'
-    if 'params' in options:
-        given = yaml.safe_load(Path(options['params']).read_text()) or {}
-    for argument in positional[2:]:
-        key, equals, text = argument.partition('=')
-        if not equals:
-            raise usage('argument "{}" must be of the form key.key.key...=value'.format(argument))
-        place(given, key.split('.'), yaml.safe_load(text))
+    try:
+        if 'params' in options:
+            given = {**(charm.load(Path(options['params']).read_bytes(), 'parameters') or {})}
+        for argument in positional[2:]:
+            key, equals, text = argument.partition('=')
+            if not equals:
+                raise usage('argument "{}" must be of the form key.key.key...=value'.format(
+                    argument))
+            place(given, key.split('.'), charm.load(text, 'parameters'))
+        json.dumps(given, sort_keys=True, allow_nan=False)
+        ' '.join(given)
+    except OSError as error:
+        raise failure('open {}: {}'.format(options['params'], str(error.strerror).lower()))
+    except (TypeError, ValueError):
+        raise NotModelled('parameters that are no map of JSON')
     try:
         app, unit = receiver(store, positional[0])
         action = read(app.charm, 'actions.yaml').get(name)
@@ -683,8 +707,7 @@ def status(store, arguments):
     return json.dumps({
         'model': {'name': store.name, 'type': 'iaas', 'controller': 'fakejuju',
                   'cloud': 'localhost', 'version': version_of_juju(),
-                  'model-status': {'current': 'available'}},
-        'machines': {}, 'storage': {},
+                  'model-status': {'current': 'available'}}, 'machines': {}, 'storage': {},
         'applications': {name: application_status(app)
                          for name, app in store.applications.items()},
         'controller': {'timestamp': time.strftime('%H:%M:%SZ', time.gmtime())}})

@@ -3,7 +3,6 @@ import copy
 import uuid
 from typing import Any, Dict, Set, Tuple
 
-
 MODEL_UUID = '00000000-0000-4000-8000-000000000000'
 
 
@@ -56,9 +55,8 @@ class Context:
             'JUJU_MODEL_NAME': 'fake', 'JUJU_MODEL_UUID': MODEL_UUID,
             'JUJU_VERSION': model.version, 'JUJU_API_ADDRESSES': '127.0.0.1:17070',
             'JUJU_MACHINE_ID': self.unit.name.split('/')[1], 'JUJU_AVAILABILITY_ZONE': '',
-            'JUJU_PRINCIPAL_UNIT': '', 'CLOUD_API_VERSION': '',
-            'JUJU_CHARM_HTTP_PROXY': '', 'JUJU_CHARM_HTTPS_PROXY': '',
-            'JUJU_CHARM_FTP_PROXY': '', 'JUJU_CHARM_NO_PROXY': '',
+            'JUJU_PRINCIPAL_UNIT': '', 'CLOUD_API_VERSION': '', 'JUJU_CHARM_HTTP_PROXY': '',
+            'JUJU_CHARM_HTTPS_PROXY': '', 'JUJU_CHARM_FTP_PROXY': '', 'JUJU_CHARM_NO_PROXY': '',
             'PATH': path, 'APT_LISTCHANGES_FRONTEND': 'none', 'DEBIAN_FRONTEND': 'noninteractive',
             'LANG': 'C.UTF-8', 'TERM': 'dumb',
         }
@@ -189,7 +187,8 @@ class Context:
             bag = relation.app if app else relation.units[name]
             changed = bag.merge(settings, model.content_versions)
             if changed:
-                changes.setdefault(model.app if app else name, {}).update(changed)
+                owner = model.app if app else name
+                changes['{} in {}'.format(owner, id_) if owner in changes else owner] = changed
         for write in self.secret_writes:
             write(model)
         return changes

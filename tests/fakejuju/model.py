@@ -137,7 +137,7 @@ class Model:
         self.unit_count = 0
         self.leader: Optional[str] = None       # who has the lease
         self.believes: Optional[str] = None     # who has lost it and does not know (JSRC A11)
-        self.running: Set[str] = set()          # units that are in a hook
+        self.running: Dict[str, Hook] = {}      # of units that are in a hook
         self.leader_settings: Dict[str, str] = {}
         self.leader_settings_version = 0
         self.config: Dict[str, Any] = {}
@@ -389,13 +389,13 @@ class Model:
     # What follows from a hook that starts, and from one that is over.
 
     def begin(self, name, hook):
-        self.running.add(name)
+        self.running[name] = hook
         if hook.kind not in TASKS:  # any hook swallows the update-status that is due (JSRC B3)
             self.unit(name).due -= {hook.kind, 'update-status'}
 
     def end(self, name):
         """The agent looks again at what it has not seen during the hook (JSRC A9)."""
-        self.running.discard(name)
+        self.running.pop(name, None)
         if self.believes == name:
             self.believes = None
         self.resign(self.unit(name))

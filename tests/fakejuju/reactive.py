@@ -4,8 +4,6 @@ import os
 import sqlite3
 
 FLAGS = 'reactive.states.'
-
-
 # What charms.reactive sets at the start of each dispatch, and reads only within it.
 PASSING = 'reactive.dispatch.'
 

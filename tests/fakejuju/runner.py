@@ -1,5 +1,6 @@
 """Runs the hooks of a model's units, and commits what they did."""
 import copy
+import errno
 import json
 import marshal
 import os
@@ -27,7 +28,6 @@ DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
 MANY_HOOKS = 100000
 # What the model does by itself.
 VERBS = 'elect', 'depose', 'remove_unit', 'kill_unit', 'forget_unit', 'next_hook'
-
 # The unit's status before these hooks, and after them.
 BEFORE = {'install': ('maintenance', 'installing charm software'),
           'stop': ('maintenance', 'stopping charm software'),
@@ -44,19 +44,21 @@ class Run:
         self.env = {}
         self.exit_code = None
         self.committed = False
+        self.interrupted = False  # by the end of the agent
         self.error = ''          # why Juju did not commit
         self.calls = []          # of hook tools, in order; a killed one has no code
         self.log = []            # (level, message) of juju-log
         self.stdout = ''
         self.stderr = ''
-        self.changes = {}        # owner of a bag -> {key: (old, new)}
+        self.changes = {}        # owner of a bag -> {key: (old, new)}; `app/0 in x:1` of a second
         self.action: Any = None  # of an action: results, status, message, log
 
     def task(self):
         """What Juju tells of an action or of `juju exec` that is over (JSRC C)."""
-        results = dict(self.action['results'], **{'return-code': self.exit_code})
-        results.update({name: text for name, text in (('stdout', self.stdout),
-                                                      ('stderr', self.stderr)) if text})
+        results = dict(self.action['results'])
+        results.update({name: each for name, each in (
+            ('return-code', self.exit_code), ('stdout', self.stdout or None),
+            ('stderr', self.stderr or None)) if each is not None})
         told = {name: self.action[name] for name in ('message', 'log') if self.action[name]}
         return dict(told, status=self.action['status'], results=results)
 
@@ -78,8 +80,7 @@ class Killed(Exception):
 class Answers:
     """Answers the hook tools of one run, and brings in its faults."""
 
-    def __init__(self, run, context, kill_at=None, fail_at=None, on_call=None,
-                 interrupted_at=None):
+    def __init__(self, run, context, kill_at=None, fail_at=None, on_call=None, interrupted_at=None):
         self.run = run
         self.context = context
         self.signals = {kill_at: signal.SIGKILL, interrupted_at: signal.SIGTERM}
@@ -92,13 +93,18 @@ class Answers:
         """Exit code, stdout and stderr of the tool; None if there is none of that name."""
         if argv[0] not in self.names:
             return None
-        argv, stdin = with_file(argv, stdin, directory)
+        try:
+            argv, stdin = with_file(argv, stdin, directory)
+            ''.join([*argv, stdin]).encode()
+        except UnicodeError:
+            raise NotModelled('text that is not UTF-8, in a call of ' + argv[0])
         if argv[0] != 'juju-log':
             self.count += 1
             if self.count in self.on_call:
                 self.on_call[self.count]()
             if self.count in self.signals:
                 self.run.calls.append(Call(argv, stdin, None, '', ''))
+                self.run.interrupted = self.signals[self.count] == signal.SIGTERM
                 raise Killed(self.signals[self.count])
         if self.count == self.fail_at and argv[0] != 'juju-log':
             result = DISCONNECTED
@@ -137,9 +143,9 @@ class Juju:
         self.endpoint = endpoints[0] if endpoints else None
         self.model = model or Model(app or self.metadata['name'], endpoints, **knobs)
         options = self.charm / 'config.yaml'
-        if options.exists():
-            for name, option in yaml.safe_load(options.read_text())['options'].items():
-                self.model.config.setdefault(name, option.get('default'))
+        found = yaml.safe_load(options.read_text()) if options.exists() else None
+        for name, option in ((found or {}).get('options') or {}).items():
+            self.model.config.setdefault(name, option.get('default'))
         self.runs = []
         # unit -> its unitdata when it was new and after each hook, as JSON
         self.history: Dict[str, Tuple[str, ...]] = {}
@@ -226,6 +232,11 @@ class Juju:
                     'to refresh'.format(gone[0]) if gone else
                     'one or more of the provided endpoints "{}" do not exist'.format(
                         ', '.join(['juju-info'] + sorted(new)))))
+            for agent in self.model.units.values():
+                for hook in (agent.failed, agent.queued, self.model.running.get(agent.name)):
+                    if hook and hook.relation and hook.relation.split(':')[0] not in new:
+                        raise NotModelled('a refresh without the endpoint of {}, which {} has yet '
+                                          'to end'.format(hook.name, agent.name))
             # JSRC A15: at once, for a unit when it has the new code.
             for agent in self.model.units.values():
                 agent.endpoints = agent.endpoints or old
@@ -241,7 +252,9 @@ class Juju:
     def deploy(self, unit):
         """Swap the unit's charm."""
         agent = self.model.unit(unit)
-        old, agent.charm = agent.charm, agent.upgrade or agent.charm  # a retry has it already
+        if agent.upgrade is None:  # a retry of upgrade-charm has it already
+            return
+        old, agent.charm = agent.charm, agent.upgrade
         agent.upgrade = agent.endpoints = None
         agent.due.discard('upgrade-charm')
         self.model.watch_again(agent)
@@ -365,6 +378,7 @@ class Juju:
         self.set_unitdata(unit, '{}')
 
     def set_unitdata(self, unit, text):
+        self.model.unit(unit)
         reactive.restore(self.state_db(unit), json.loads(text))
 
     def unitdata_text(self, unit):
@@ -441,21 +455,24 @@ class Juju:
         if hook.kind == 'upgrade-charm':
             self.deploy(unit)
         file = self.hook_file(unit, hook)
-        if hook.kind == 'action' and not file:
-            raise ValueError('action "{}" not defined'.format(hook.name))
         swaps = agent.upgrade and agent.failed == hook
         self.model.begin(unit, hook)
         self.set_status(unit, hook, BEFORE)
         try:
-            if not file and hook.kind != 'exec':  # counts as done; nothing is flushed (JS 3)
+            if not file and hook.kind not in TASKS:  # counts as done; nothing is flushed (JS 3)
                 run.exit_code, run.committed = 0, True
                 yield run
                 self.model.commit(unit, hook)
                 return
             context = Context(self.model, unit, hook)
-            self.execute(run, context, file, Answers(run, context, **calls))
+            if file or hook.kind == 'exec':
+                self.execute(run, context, file, Answers(run, context, **calls))
+            else:
+                run.error = 'action not implemented on unit "{}"'.format(unit)
             self.history[unit] = (*self.history.get(unit, ()), self.unitdata_text(unit))
-            run.log, run.exit_code = context.log, run.exit_code or exit
+            run.log = context.log
+            if run.exit_code is not None:
+                run.exit_code = run.exit_code or exit
             run.action = context.action if hook.kind in TASKS else None
             yield run
             if depose_before_commit:
@@ -478,7 +495,9 @@ class Juju:
         """Commit what the hook wrote, or not, and have the agent go on."""
         unit, hook = run.unit, run.hook
         try:
-            if run.exit_code and hook.kind != 'exec':  # JSRC C1
+            if run.error:
+                raise CommitFailed(run.error)
+            if (run.exit_code or run.interrupted) and hook.kind != 'exec':  # JSRC C1
                 raise CommitFailed('exit code {}'.format(run.exit_code))
             if fail_commit:
                 raise CommitFailed('the controller is away')
@@ -487,13 +506,15 @@ class Juju:
             run.error = str(error)
             if run.action:  # JSRC C3
                 run.action['status'] = 'failed'
-                if run.exit_code and hook.kind == 'action':
+                if run.exit_code is None:  # never started
+                    run.action['message'] = run.error
+                elif run.exit_code and hook.kind == 'action':
                     run.action['message'] = 'exit status {}'.format(run.exit_code)
                 else:
                     run.stderr += ('\n' if run.stderr else '') + run.error + '\n'
                     run.action['message'] = run.action['message'] \
                         or 'committing requested changes failed'
-            if run.exit_code == -signal.SIGTERM:
+            if run.interrupted:
                 self.interrupted(run)
             else:
                 self.model.fail(unit, hook)
@@ -529,7 +550,13 @@ class Juju:
         run.env = context.environment(charm, self.agent.address, self.path,
                                       None if self.real else str(self.state_db(run.unit)))
         output = [str(home / name) for name in ('stdout', 'stderr')]
-        pid, wait = self.start_hook(run, charm, file, output)
+        try:
+            pid, wait = self.start_hook(run, charm, file, output)
+        except OSError as error:  # that file is no executable: a hook that fails, in Go's words
+            number = error.errno or errno.EACCES
+            run.error = ('exec: "{}": {}' if number == errno.EACCES else 'fork/exec {}: {}').format(
+                file, os.strerror(number).lower())
+            return
         self.agent.serve(answers, lambda number: os.killpg(pid, number))
         run.exit_code = wait()
         self.agent.end()
@@ -541,8 +568,7 @@ class Juju:
         Its id, and what waits for its exit code.
         """
         with open(output[0], 'wb') as stdout, open(output[1], 'wb') as stderr:
-            command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' \
-                else [str(file)]
+            command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' else [str(file)]
             process = subprocess.Popen(command, cwd=charm, env=run.env, stdout=stdout,
                                        stderr=stderr, stdin=subprocess.DEVNULL,
                                        start_new_session=True)

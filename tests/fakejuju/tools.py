@@ -22,6 +22,8 @@ from .model import NotModelled, Secret
 Result = namedtuple('Result', 'code stdout stderr')
 
 APPLICATION = re.compile(r'[a-z][a-z0-9]*(-[a-z0-9]*[a-z][a-z0-9]*)*\Z')
+# A name of a model, of an action, of a part of its results.
+WORD = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
 UNIT_NAME = re.compile(APPLICATION.pattern[:-2] + r'/(0|[1-9][0-9]*)\Z')
 
 
@@ -76,7 +78,6 @@ class Dumper(yaml.SafeDumper):
 
 # What yaml.v2 reads as no string, and PyYAML as one; and the other way round.
 NOT_PLAIN = re.compile(r'([yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)\Z')
-
 PLAIN = re.compile('[0-9]{4}-[0-9]+-[0-9]+ .*Z\\Z')
 
 
@@ -143,13 +144,9 @@ def show(value, options, style='smart', struct=False):
     return go_yaml(value if struct else in_order(value))
 
 
-def quoted(arguments):
-    return '[{}]'.format(' '.join(json.dumps(argument) for argument in arguments))
-
-
 def none_left(positional):
     if positional:  # JSRC D11
-        raise usage('unrecognized args: ' + quoted(positional))
+        raise usage('unrecognized args: [{}]'.format(' '.join(map(json.dumps, positional))))
 
 
 def pairs(arguments):
@@ -217,7 +214,7 @@ def relation_get(context, arguments, stdin):
                           'settings not found'.format(target, model.app, relation.split(':')[0]))
         raise failure('permission denied')
     bag = context.bag(relation, target)
-    return show(bag if key == '-' else bag.get(key), options)
+    return show(bag if key in ('-', '') else bag.get(key), options)
 
 
 def relation_set(context, arguments, stdin):
@@ -260,6 +257,8 @@ def parse_settings(text):
     wrong, settings = [], {}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value == '<<':
+                raise NotModelled('YAML with another key than a text')
             if isinstance(value, yaml.ScalarNode):
                 settings[key.value] = '' if value.tag == null else value.value
             else:
@@ -314,7 +313,7 @@ def leader_get(context, arguments, stdin):
     key = positional.pop(0) if positional else '-'
     none_left(positional)
     settings = context.model.leader_settings
-    return show(settings if key == '-' else settings.get(key), options)
+    return show(settings if key in ('-', '') else settings.get(key), options)
 
 
 def leader_set(context, arguments, stdin):
@@ -512,9 +511,6 @@ def secret_ids(context, arguments, stdin):
 
 # Actions.
 
-RESULT_KEY = re.compile('[a-z0-9]([a-z0-9-]*[a-z0-9])?\\Z')
-
-
 def in_action(context):
     if not context.is_action():
         raise failure('not running an action')
@@ -550,7 +546,7 @@ def action_set(context, arguments, stdin):
         if not given:
             raise usage('argument "{}" must be of the form key...=value'.format(argument))
         for key in path.split('.'):
-            if not RESULT_KEY.match(key):  # JSRC D9
+            if not WORD.match(key):  # JSRC D9
                 raise usage('key "{}" must start and end with lowercase alphanumeric, and contain '
                             'only lowercase alphanumeric and hyphens'.format(key))
             if key in ('stdout', 'stdout-encoding', 'stderr', 'stderr-encoding'):
@@ -724,13 +720,12 @@ TOOLS = {function.__name__.replace('_', '-'): function for function in (
     network_get, goal_state, application_version_set)}
 
 # Juju has these too; whoever calls them gets an exception in the test.
-NOT_MODELLED = ('add-metric', 'close-port', 'credential-get', 'k8s-raw-get',
-                'k8s-raw-set', 'k8s-spec-get', 'k8s-spec-set', 'juju-reboot', 'open-port',
-                'opened-ports', 'payload-register', 'payload-status-set', 'payload-unregister',
-                'pod-spec-get', 'pod-spec-set', 'relation-model-get', 'resource-get',
-                'secret-grant', 'secret-revoke', 'state-delete',
-                'state-get', 'state-set', 'storage-add', 'storage-get', 'storage-list')
-
+NOT_MODELLED = '''
+    add-metric close-port credential-get k8s-raw-get k8s-raw-set k8s-spec-get k8s-spec-set juju-
+    reboot open-port opened-ports payload-register payload-status-set payload-unregister pod-
+    spec-get pod-spec-set relation-model-get resource-get secret-grant secret-revoke state-
+    delete state-get state-set storage-add storage-get storage-list
+'''.split()
 
 # Gone in 4.0 (JSRC D13).
 BEFORE_4 = re.compile('leader-|add-metric|k8s-|pod-|payload-')

@@ -6,7 +6,6 @@ that makes none. Nothing here knows which Juju it is.
 import os
 import re
 import secrets
-import shutil
 from pathlib import Path
 
 import jubilant
@@ -15,10 +14,6 @@ import pytest
 APP = 'tls-example'
 
 CHARM = Path(os.environ.get('CHARM', 'tls-example.charm')).absolute()
-
-pytestmark = [
-    pytest.mark.skipif(not shutil.which('juju'), reason='there is no juju on the PATH'),
-    pytest.mark.skipif(not CHARM.is_file(), reason='{} is no file; set CHARM'.format(CHARM))]
 
 CHECK = '''set -e
 openssl verify -CAfile pki/ca.pem pki/certificate.pem
