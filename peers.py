@@ -357,7 +357,7 @@ class TlsPeers(RelationBase):
                 answer = (text if labels else None, None if labels else text)
                 new = dict(zip(keys_of(unit), answer + self._request_of(me, unit)[:1]))
                 seen = [digest_of(bag, unit) for bag in (new, answers)] + digests
-                me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[:8]
+                me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[:20]
                 # Until a later hook has seen it in the bag: the leader's own that is replaced, too.
                 me['waiting'][unit] = new[ANSWER_ID.format(unit)]
                 obstacle = not self._write(me, new) and 'this unit lost the leadership or Juju'
