@@ -721,8 +721,8 @@ TOOLS = {function.__name__.replace('_', '-'): function for function in (
 
 # Juju has these too; whoever calls them gets an exception in the test.
 NOT_MODELLED = '''
-    add-metric close-port credential-get k8s-raw-get k8s-raw-set k8s-spec-get k8s-spec-set juju-
-    reboot open-port opened-ports payload-register payload-status-set payload-unregister
+    add-metric close-port credential-get k8s-raw-get k8s-raw-set k8s-spec-get k8s-spec-set
+    juju-reboot open-port opened-ports payload-register payload-status-set payload-unregister
     pod-spec-get pod-spec-set relation-model-get resource-get secret-grant secret-revoke
     state-delete state-get state-set storage-add storage-get storage-list
 '''.split()
