@@ -61,6 +61,7 @@ def test_the_diagram_of_a_lone_unit(charm):
     assert fakejuju(charm, '--units', '1', '--format', 'mermaid').stdout == DIAGRAM[1:]
 
 
+@pytest.mark.slow
 def test_faults_and_a_leader_that_leaves(charm):
     shown = fakejuju(charm, '--units', '2', '--fault', '3:kill=2', '--fault', '6:uncommitted',
                      '--fault', '7:fail=1', '--fault', '8:exit=3', '--remove-leader-after', '18')
@@ -163,6 +164,7 @@ def test_a_fault_that_is_none_is_refused(charm, text):
     assert done.returncode == 2 and 'is no fault: kill=NUMBER' in done.stderr
 
 
+@pytest.mark.slow
 def test_what_happens_between_hooks(charm):
     done = fakejuju(charm, '--units', '2', '--juju', '4.1', '--fault', '7:again', '--fault',
                     '3:interrupted=1', '--fault', '5:regained=1', '--after', '9:restart=tls/0',
