@@ -89,9 +89,8 @@ ASK_AGAIN = ('update-status', 'config-changed')
 def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
     """What is wrong with `text` as PEM blocks of these labels, or None.
 
-    Text around the blocks and several blocks are legal; a block is nothing that the openssl
-    command does not read (RFC 7468 is wider), though that reads a few odd ones more. Without
-    labels: as a reason.
+    Text around the blocks and several blocks are legal. What passes the openssl command reads,
+    too; that takes some odd forms more, and RFC 7468 is wider still. Without labels: as a reason.
     """
     encoded, most = text.encode('utf-8', 'replace'), MAX_BYTES if labels else MAX_REASON
     if len(encoded) > most:
@@ -544,7 +543,8 @@ class TlsPeers(RelationBase):
 
         In Juju 4 a leader that has lost the lease cannot read it (JSRC A11).
         """
-        me['leads'] = bool(_read(_is_leader))
+        # Within a hook it may become false, never true again: a write fails then.
+        me['leads'] = bool(_read(hookenv.cached(hookenv.is_leader)))
         answers = self._application_bag(me) if me['leads'] else None
         me['waiting'] = {} if answers is None else me['waiting']
         return answers
@@ -616,8 +616,9 @@ class TlsPeers(RelationBase):
         outcome     of that: none yet, TAKEN, or {'refused': reason}
         leads       last answer of is-leader
         waiting     on a leader: unit -> id of its request that was not seen answered
-        handed_out  unit -> [id of what get_csr_map gave, and digests: of the answer that stood
-                    there then, and of the last written here (their commit may have failed)]
+        handed_out  unit -> [id of what get_csr_map gave, and digests, the latest first: of the
+                    last answers written here (their commit may have failed), and of what stood
+                    there before]
         context     JUJU_CONTEXT_ID of the last look; None before the first hook of this code
         """
         new = {'relation': None, 'csr': None, 'number': 0, 'outcome': None, 'leads': False,
@@ -633,10 +634,6 @@ class TlsPeers(RelationBase):
             set_flag(flag, {'relation': self.relation_name, 'conversations': []})
         elif is_flag_set(flag):
             clear_flag(flag)
-
-
-# Within a hook it may become false, never true again: a write fails then.
-_is_leader = hookenv.cached(hookenv.is_leader)
 
 
 def _read(tool, *arguments, **named):

@@ -5,6 +5,10 @@ from importlib.metadata import distributions
 import pytest
 from charmhelpers import osplatform
 
+import summary
+from inprocess import InProcessJuju
+from needs import missing
+
 try:
     osplatform.get_platform()
 except (OSError, RuntimeError):
@@ -13,11 +17,7 @@ except (OSError, RuntimeError):
 
 pytest.register_assert_rewrite('world')
 
-# noqa: the lines above have made it importable.
-import summary  # noqa: E402
-from needs import missing  # noqa: E402
-from inprocess import InProcessJuju  # noqa: E402
-from world import METADATA, World, assemble  # noqa: E402
+from world import METADATA, World, assemble  # noqa: E402 - its asserts are rewritten first
 
 
 def pytest_configure(config):

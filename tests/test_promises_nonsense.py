@@ -132,7 +132,7 @@ def test_p12_a_unit_that_never_saw_the_request_cannot_answer_it(world):
     assert it.last.exit_code == 1
 
 
-# As processes: a forked hook gives its arguments to no kernel.
+# As a process: a hook that is none gives its arguments to no kernel.
 @pytest.mark.once
 @pytest.mark.parametrize('refuse', [
     'tls.refuse_csr("tls/1", "bad \\0 byte")',
