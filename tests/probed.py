@@ -1,7 +1,6 @@
 """fakejuju with a charm that knows nothing but how to call hook tools: fixtures of its tests."""
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -10,7 +9,8 @@ from forked import ForkedJuju
 PROBE = '''#!/usr/bin/env python3
 # Calls the hook tools that the test wrote down for this unit, and keeps environment and answers.
 import json, os, subprocess
-name = os.environ['JUJU_UNIT_NAME'].replace('/', '-')
+name = os.path.join(os.path.dirname(os.environ['JUJU_AGENT_SOCKET_ADDRESS']),
+                    os.environ['JUJU_UNIT_NAME'].replace('/', '-'))
 commands = []
 if os.path.exists(name + '.ask'):
     with open(name + '.ask') as file:
@@ -57,13 +57,14 @@ class Probed(ForkedJuju):
         if not hook:
             self.action(unit, 'act')
         self.last = self.run(unit, **fault)
+        assert not self.file(unit, '.ask').exists()
         return self.seen(unit)['answers'] if self.last.exit_code == 0 else None
 
     def seen(self, unit):
         return json.loads(self.file(unit, '.answer').read_text())
 
     def file(self, unit, suffix):
-        return Path(self.charm_directory(unit), unit.replace('/', '-') + suffix)
+        return self.scratch / (unit.replace('/', '-') + suffix)
 
     def one(self, unit, *command, **how):
         """The answer of one hook tool, json read."""

@@ -143,10 +143,12 @@ def test_a_refused_unit_at_rest_costs_what_a_served_one_does(world):
     assert run.hook.kind == 'changed' and tools(run) == ['relation-get']
 
 
-def test_the_view_costs_one_read_for_each_member(world):
+def test_the_view_costs_one_read_for_each_member_and_the_hook_after_it_none(world):
     it = world(3)
     it.do('tls/0', 'tls.get_requests()')
     assert sorted(tools(it.last)) == sorted(LEADER + ['relation-get'] * 4)
+    it.juju.config_changed('tls/0')
+    assert tools(it.juju.run('tls/0')) == []
 
 
 @pytest.mark.parametrize('units, most', [

@@ -4,6 +4,7 @@ The name has section and number of the rule in the second table of README.md. Ho
 started makes no difference to these rules: the hooks are forked.
 """
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -285,13 +286,14 @@ def test_an_upgrade_charm_that_failed_runs_again_with_the_new_code(
     it.refresh('app/0', new)
     it.ask('app/0', 'is-leader', hook=True, **fault)
     assert it.last.hook.name == 'upgrade-charm'
-    it.file('app/0', '.kept').touch()   # what the unit made of its charm stays as it is
+    kept = Path(it.charm_directory('app/0'), 'kept')
+    kept.touch()    # what the unit made in its charm stays as it is
     if resolved:
         it.skip('app/0')
     before = len(it.runs)
     it.settle()
     assert it.told('app/0', before)[0] == ['upgrade-charm', 'config-changed'][resolved]
-    assert it.model.unit('app/0').charm == str(new) and it.file('app/0', '.kept').exists()
+    assert it.model.unit('app/0').charm == str(new) and kept.exists()
 
 
 # What no rule but every operator knows: backups.
