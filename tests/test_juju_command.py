@@ -1,142 +1,24 @@
 """fakejuju's command `juju`: what it refuses, and that it then leaves the model as it was.
 
-What it does is in integration/, where jubilant drives it.
+What it does is in integration/, where jubilant drives it; what a charm may be, test_juju_charms.py.
 """
-import contextlib
 import fcntl
-import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
-import zipfile
-from pathlib import Path
 
 import pytest
 
-from fakejuju import cli
-from world import METADATA, TESTS, assemble
+from juju_command import Command, make, pack, plain
+from world import METADATA, TESTS
 
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('juju command')]
 
 
 RECORDED = TESTS / 'recorded'
-
-PROBE = '{name: probe, summary: x, description: x, peers: {ring: {interface: x}}}'
-
-CONFIG = """
-options:
-  opt: {type: int, default: 5, description: x}
-  s: {type: string, default: "", description: x}
-  n: {type: string, description: no default}
-"""
-
-ACT = """action-set out.x=1 y=2
-action-log hello
-test "$(action-get fail)" = True || exit 0
-action-fail 'told to'
-exit 3"""
-
-MANIFEST = """
-bases:
-- {name: ubuntu, channel: '22.04', architectures: [amd64]}
-- {name: ubuntu, channel: '24.04', architectures: [amd64]}
-"""
-
-
-class Command:
-    """`juju` of that version on models in that directory; `inside` this process, which is quick."""
-
-    def __init__(self, directory, version='3.6.8', where=None, inside=False):
-        self.directory = directory
-        self.version = version
-        self.where = where
-        self.inside = inside
-
-    def of(self, version, where=None, inside=True):
-        return Command(self.directory, version, where, inside)
-
-    def __call__(self, *arguments):
-        arguments, before, where = [str(each) for each in arguments], dict(os.environ), os.getcwd()
-        variables = {'FAKEJUJU': str(self.directory), 'JUJU_VERSION': self.version}
-        if not self.inside:
-            return subprocess.run(
-                [sys.executable, str(TESTS / 'fakejuju/juju')] + arguments,
-                env=dict(os.environ, **variables), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                universal_newlines=True, cwd=self.where and str(self.where))
-        stdout, stderr = io.StringIO(), io.StringIO()
-        os.environ.update(variables)
-        os.chdir(str(self.where or where))
-        try:
-            with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-                code = cli.main(arguments)
-        finally:
-            os.chdir(where)
-            os.environ.clear()
-            os.environ.update(before)
-        return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
-
-    def refused(self, *arguments):
-        """The exit code, and the last line that it prints."""
-        done = self(*arguments)
-        assert done.stdout in ('', '{}\n')
-        line = done.stderr.splitlines()[-1]
-        assert line.startswith('ERROR ')
-        return done.returncode, line[6:]
-
-    def status(self, model='test'):
-        return json.loads(self('status', '-m', model, '--format', 'json').stdout)
-
-    def rest(self, model='test'):
-        """Ask for the status until all units are idle; the units of its application."""
-        for _ in range(50):
-            app, = self.status(model)['applications'].values()
-            if all(unit['juju-status']['current'] == 'idle' for unit in app['units'].values()):
-                return app['units']
-        raise AssertionError(app['units'])
-
-    def files(self):
-        """Everything that is kept, but for the state of units, which goes on."""
-        return {path.relative_to(self.directory): path.read_bytes()
-                for path in self.directory.rglob('*') if path.is_file()}
-
-
-def pack(charm):
-    """A charm file of that name."""
-    os.replace(shutil.make_archive(str(charm), 'zip', str(charm)), str(charm) + '.charm')
-    return str(charm) + '.charm'
-
-
-def plain(charm, **hooks):
-    """A charm file of a charm of shell scripts, as the probe's in recorded/."""
-    (charm / 'hooks').mkdir(parents=True)
-    (charm / 'actions').mkdir()
-    for name, text in (('metadata', PROBE), ('manifest', MANIFEST), ('config', CONFIG),
-                       ('actions', 'act: {description: x, params: {v: {type: string}, fail: '
-                                   '{type: boolean}}}')):
-        (charm / (name + '.yaml')).write_text(text)
-    hooks.setdefault('install', 'status-set active')
-    for path, text in [(charm / 'actions/act', ACT)] + [
-            (charm / 'hooks' / name.replace('_', '-'), text) for name, text in hooks.items()]:
-        path.write_text('#!/bin/sh\n' + text + '\n')
-        path.chmod(0o755)
-    return pack(charm)
-
-
-def make(charm, **files):
-    """A charm that Juju takes, but for these files: text, or None where there is none."""
-    assemble(charm, metadata=dict(METADATA, description='x'))
-    (charm / 'manifest.yaml').write_text(MANIFEST)
-    for name, text in files.items():
-        path = charm / (name + '.yaml')
-        if text is None:
-            path.unlink()
-        else:
-            path.write_text(text)
-    return pack(charm)
 
 
 @pytest.fixture(scope='module')
@@ -270,156 +152,6 @@ def test_run_and_exec_are_those_of_juju_3(juju):
     assert juju.of('2.9.50').refused(*asked) == (
         1, 'fakejuju does not model run and exec of Juju 2')
     assert juju.of('5.0.0').refused('version')[1] == 'fakejuju does not model Juju 5.0.0'
-
-
-# What a charm's files may be: as Juju's source says it, by versions; recorded for 4.1 below.
-
-def metadata(**keys):
-    keys = dict(METADATA, **dict({'description': 'x'}, **keys))
-    return json.dumps({key: value for key, value in keys.items() if value is not None})
-
-
-EVERY, OLD, NEW = ('2.9.50', '3.6.8', '4.1.0'), ('2.9.50', '3.6.8'), ('4.1.0',)
-RING = {'ring': {'interface': 'x'}}
-
-
-@pytest.mark.parametrize('versions, files, text', [
-    (EVERY, {'metadata': metadata(**{'assumes': [], 'series': ['jammy']})},
-     'ambiguous metadata: keys "series" cannot be used with "assumes"'),
-    (EVERY, {'metadata': metadata(**{'assumes': [], 'series': [], 'min-juju-version': '3.0.0'})},
-     'ambiguous metadata: keys "min-juju-version", "series" cannot be used with "assumes"'),
-    (EVERY, {'metadata': metadata(**{'min-juju-version': '2.0.0'})},
-     'min-juju-version in metadata v2 not valid'),
-    (OLD, {'metadata': metadata(**{'min-juju-version': '9.0.0', 'series': ['jammy']})},
-     "charm's min version (9.0.0) is higher than this juju model's version ({version})"),
-    (NEW, {'metadata': metadata(**{'min-juju-version': '2.0.0', 'series': ['jammy']})},
-     'min-juju-version in metadata v2 not valid'),
-    (OLD, {'metadata': metadata(assumes=['juju >= 2.9']), 'manifest': None},
-     'assumes in metadata v1 not valid'),
-    (NEW, {'metadata': metadata(series=['jammy']), 'manifest': None},
-     'charm metadata without bases in manifest not valid'),
-    (NEW, {'manifest': '{bases: []}'}, 'charm metadata without bases in manifest not valid'),
-    (EVERY, {'manifest': '{analysis: {}}'},
-     'parsing "manifest.yaml" file: manifest: coerce: expected list, got nothing'),
-    (EVERY, {'manifest': '{bases: [{name: ubuntu, channel: 22.04}]}'}, 'parsing "manifest.yaml" '
-     'file: manifest: coerce: [0].channel: expected string, got float64(22.04)'),
-    (EVERY, {'manifest': '{bases: [{channel: "22.04"}]}'},
-     'parsing "manifest.yaml" file: manifest: base without name not valid'),
-    (EVERY, {'manifest': '{bases: [{name: ubuntu}]}'},
-     'parsing "manifest.yaml" file: manifest: channel not valid'),
-    (OLD, {'manifest': '{bases: [{name: debian, channel: "12"}]}'},
-     'parsing "manifest.yaml" file: manifest: os "debian" not valid'),
-    (EVERY, {'metadata': metadata(name=None)}, 'metadata: name: expected string, got nothing'),
-    (EVERY, {'metadata': metadata(description=5)},
-     'metadata: description: expected string, got int(5)'),
-    (EVERY, {'metadata': metadata(peers={'ring': {'limit': 1}})},
-     'metadata: peers.ring.interface: expected string, got nothing'),
-    (EVERY, {'metadata': metadata(peers={'ring': None})},
-     'metadata: peers.ring: expected map, got nothing'),
-    (OLD, {'metadata': metadata(peers={'juju-ring': {'interface': 'x'}})},
-     'charm "tls" using a reserved relation name: "juju-ring"'),
-    (OLD, {'metadata': metadata(peers={'juju': {'interface': 'x'}})},
-     'charm "tls" using a reserved relation name: "juju"'),
-    (OLD, {'metadata': metadata(peers={'ring': 'juju-x'})},
-     'charm "tls" relation "ring" using a reserved interface: "juju-x"'),
-    (OLD, {'metadata': metadata(peers=RING, provides=RING)},
-     'charm "tls" using a duplicated relation name: "ring"'),
-    (NEW, {'metadata': metadata(peers={'juju-ring': {'interface': 'x'}})},
-     'charm relation reserved name misuse; peer relation "juju-ring" has reserved name'),
-    (NEW, {'metadata': metadata(peers={'ring': 'juju-x'})}, 'charm relation reserved name misuse; '
-     'peer relation "ring" has reserved interface name "juju-x"'),
-    (EVERY, {'config': '{}'}, 'invalid config: empty configuration'),
-    (EVERY, {'config': 'options: {a: {type: colour}}'},
-     'invalid config: option "a" has unknown type "colour"'),
-    (EVERY, {'config': 'options: {a: {type: int, default: x}}'},
-     'invalid config default: option "a" expected int, got "x"'),
-    (EVERY, {'actions': 'Act: {}'}, 'bad action name Act'),
-    (EVERY, {'actions': 'juju-act: {}'},
-     'cannot use action name juju-act: the "juju-" prefix is reserved'),
-])
-def test_a_charm_that_juju_refuses_leaves_no_trace(juju, tmp_path, versions, files, text):
-    make(tmp_path / 'bad', **files)
-    before = juju.files()
-    for version in versions:
-        deploy = juju.of(version, tmp_path)('deploy', '-m', 'test', './bad.charm', 'other')
-        refresh = juju.of(version, tmp_path)('refresh', '-m', 'test', 'tls', '--path', 'bad.charm')
-        wanted = text.format(version=version)
-        assert (deploy.returncode, deploy.stdout, deploy.stderr) == (
-            1, '', 'ERROR attempting to deploy "./bad.charm": {}\n'.format(wanted))
-        assert (refresh.returncode, refresh.stdout, refresh.stderr) == (
-            1, '', 'ERROR {}\n'.format(wanted))
-    assert juju.files() == before
-
-
-@pytest.mark.parametrize('versions, files, arguments, text', [
-    (('3.6.8', '4.1.0'), {}, ['--base', 'ubuntu@20.04'],
-     'base "ubuntu@20.04" is not supported, supported bases are: ubuntu@22.04, ubuntu@24.04'),
-    (('3.6.8',), {'manifest': None}, [], 'charm does not define any bases, not valid'),
-    (('2.9.50',), {'manifest': None}, [], 'series not specified and charm does not define any'),
-])
-def test_a_base_that_the_charm_lacks_is_refused(juju, tmp_path, versions, files, arguments, text):
-    file = make(tmp_path / 'bad', **files)
-    before = juju.files()
-    for version in versions:
-        assert juju.of(version).refused('deploy', '-m', 'test', file, 'other', *arguments) == (
-            1, text)
-    assert juju.files() == before
-
-
-def test_a_refresh_to_a_charm_without_the_base_is_refused_unless_forced(juju, tmp_path):
-    file = make(tmp_path / 'tls', manifest='{bases: [{name: ubuntu, channel: "20.04"}]}')
-    before = juju.files()
-    code, line = juju.refused('refresh', '-m', 'test', 'tls', '--path', file)
-    assert code == 1 and line.endswith('base "ubuntu@22.04" not supported by charm, the charm '
-                                       'supported bases are: ubuntu@20.04')
-    assert juju.files() == before
-
-
-@pytest.mark.parametrize('files', [
-    {'metadata': metadata(assumes=['k8s-api'])}, {'metadata': metadata(assumes=['juju >= 9'])},
-    {'metadata': metadata(peers=None)}, {'metadata': '{name: ['},
-    {'metadata': metadata(peers=[1])}, {'metadata': metadata(name='A_b')},
-    {'metadata': '{name: a, summary: x, description: x, peers: {5: {interface: i}}}'},
-    {'metadata': metadata(peers={'p': {'interface': 'i', 'scope': 'bogus'}})},
-    {'metadata': metadata(peers={'p': {'interface': 'i', 'limit': 'x'}})},
-    {'metadata': metadata(peers={'p': {'interface': ''}})}, {'metadata': metadata(provides=[1])},
-    {'metadata': metadata(storage={'data': {'type': 'filesystem'}})},
-    {'metadata': metadata(resources={'data': {'type': 'file'}})},
-    {'metadata': metadata(subordinate=True)}, {'metadata': metadata(containers={'c': {}})},
-    {'metadata': '{name: a, summary: 2001-01-01, description: x}'},
-    {'metadata': '{name: a, summary: 2001-99-99, description: x}'},
-    {'metadata': metadata(**{'min-juju-version': 'x', 'series': ['jammy']}), 'manifest': None},
-    {'metadata': metadata(series=[['jammy']]), 'manifest': None},
-    {'manifest': '[1]'}, {'manifest': '{bases: [{name: ubuntu, channel: bogus}]}'},
-    {'config': 'options: {a: {type: [x]}}'}, {'config': 'options: [a]'}, {'config': '[a]'},
-    {'config': 'options: {a: x}'}, {'actions': '[act]'}, {'actions': 'act: word'},
-    {'actions': 'act: {description: 5}'}, {'actions': 'act: {required: a}'},
-    {'actions': 'act: {params: a}'}, {'actions': 'act: {params: {x: 3}}'},
-    {'actions': 'act: {params: {x: {type: bogus}}}'},
-    {'actions': 'act: {params: {x: {type: [string, integer]}}}'}])
-def test_what_is_not_modelled_of_a_charm_is_refused_by_name(juju, tmp_path, files):
-    file, before = make(tmp_path / 'bad', **files), juju.files()
-    code, line = juju.of('3.6.8').refused('deploy', '-m', 'test', file, 'other')
-    assert code == 1 and line.startswith('fakejuju does not model ')
-    assert juju.files() == before
-
-
-def test_a_file_that_is_not_utf_8_or_damaged_is_refused(juju, tmp_path):
-    make(tmp_path / 'bad')
-    with open(str(tmp_path / 'bad/metadata.yaml'), 'ab') as file:
-        file.write(b'# \xff')
-    before = juju.files()
-    assert juju.of('3.6.8').refused('deploy', '-m', 'test', pack(tmp_path / 'bad'), 'other') == (
-        1, "fakejuju does not model Go's words for what is wrong in metadata.yaml")
-    file = tmp_path / 'tls.charm'
-    made = bytearray(Path(make(tmp_path / 'tls')).read_bytes())
-    with zipfile.ZipFile(str(file)) as archive:
-        hook = archive.getinfo('hooks/relations/tls/peers.py')
-    made[hook.header_offset + 200] ^= 255
-    file.write_bytes(made)
-    code, line = juju.of('3.6.8').refused('deploy', '-m', 'test', file, 'other')
-    assert code == 1 and line.startswith('invalid charm or bundle provided at ')
-    assert juju.files() == before
 
 
 def test_of_units_that_are_to_go_the_known_ones_go(tmp_path):
@@ -697,45 +429,6 @@ def test_status_tells_of_an_application_what_a_running_juju_tells(recorded):
         assert unit.pop('machine') and unit.pop('public-address')
     for key in set(found) - {'charm', 'charm-rev'}:
         assert found[key] == wanted[key], key
-
-
-def refusals():
-    """(name, the error that Juju printed, or none) of deploy-refusals.txt."""
-    text = (RECORDED / 'deploy-refusals.txt').read_text()
-    for block in text.split('--- ')[1:]:
-        name = block.split('\n')[0]
-        error = re.search('^ERROR attempting .*"./{}.charm": (.*)'.format(name), block, re.M)
-        yield name, error and error.group(1)
-
-
-BOTH = {'min-juju-version': '3.0.0', 'assumes': ['juju >= 3.0'], 'series': ['jammy', 'noble']}
-# The charms of the recording, by its names: keys of metadata.yaml, and the manifest.
-RECORDED_CHARMS = {
-    'nomanifest': ({}, None), 'nobases': ({}, '{analysis: {}}'),
-    'series': ({'series': ['jammy', 'noble']}, None),
-    'series2': ({'series': ['jammy', 'noble']}, MANIFEST),
-    'minjuju': ({'min-juju-version': '3.0.0', 'assumes': ['juju >= 3.0']}, None),
-    'minjuju2': ({'min-juju-version': '3.0.0'}, MANIFEST),
-    'minonly2': ({'min-juju-version': '9.0.0'}, MANIFEST),
-    'both': (BOTH, None), 'both2': (BOTH, MANIFEST)}
-
-
-def test_deploy_refuses_and_takes_what_a_running_juju_did(juju, tmp_path):
-    found = dict(refusals())
-    assert set(found) == set(RECORDED_CHARMS)
-    it, before = juju.of('4.1-beta2', tmp_path), juju.files()
-    for name, (keys, manifest) in RECORDED_CHARMS.items():
-        make(tmp_path / name, metadata=metadata(**keys), manifest=manifest)
-        done = it('deploy', '-m', 'test', './{}.charm'.format(name), 'bad-' + name)
-        if found[name]:
-            assert (done.returncode, done.stderr) == (
-                1, 'ERROR attempting to deploy "./{}.charm": {}\n'.format(name, found[name]))
-            assert juju.files() == before
-        else:
-            assert done.returncode == 0
-            assert 'on ubuntu@24.04/stable\n' in done.stderr
-            it('remove-application', '-m', 'test', '--no-prompt', 'bad-' + name)
-            before = juju.files()
 
 
 def test_a_second_command_at_the_same_time_is_refused(juju):
