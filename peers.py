@@ -454,8 +454,7 @@ class TlsPeers(RelationBase):
     def _find_relation(self, me):
         """Settle on the newest relation id that Juju lists."""
         ids = _read(hookenv.relation_ids, self.relation_name)
-        newest = self._newest([me['relation']] if ids is None else ids)
-        me.update(relation=newest, waiting=me['waiting'] if newest == me['relation'] else {})
+        me['relation'] = self._newest([me['relation']] if ids is None else ids)
 
     def _newest(self, ids):
         """Of these relation ids; those of an endpoint that a refresh has renamed do not count."""
