@@ -38,7 +38,7 @@ def usurp(juju, unit):
         juju.elect(others[0])
         for each in juju.units():
             bag = juju.bag(each)
-            if 'csr_number' in bag:
+            if 'csr_number' in bag and '-----' in bag.get('csr', ''):  # no nonsense
                 juju.write_app(others[0], **{
                     each + '_csr_id': id_of(bag['csr_number'], bag['csr']), each + '_refusal': '',
                     each + '_signed_certificate': certificate(

@@ -201,6 +201,13 @@ def test_p8_a_name_used_again_goes_on_counting(world):
     assert it.announced('tls/1') == ['tls/1 1 by tls/0 #2']
 
 
+def test_p8_an_answer_can_be_replaced_where_juju_does_not_say_whom_it_expects(world):
+    it = world(3, subordinate=True)
+    it.answer_with('tls/0', 'tls/1', 'better')
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['better']
+
+
 METHODS = '''
 from charms.reactive import endpoint_from_name
 for call in (tls.get_csr_map, tls.get_requests, tls.get_refusal, tls.get_signed_cert, tls.reissue,
@@ -236,6 +243,18 @@ def test_p8_no_method_fails_in_the_last_hooks_of_a_unit(world, leaver, restarted
     it.juju.elect('tls/2')
     it.juju.settle()
     it.expect_healed()
+
+
+def test_p8_a_unit_without_its_record_asks_nothing_when_the_relation_is_broken(world):
+    it = world(3)
+    it.juju.restart_agent('tls/1')
+    it.juju.remove_unit('tls/1')
+    while it.juju.next_hook('tls/1').kind != 'broken':
+        it.juju.run('tls/1')
+    it.juju.lose_unitdata('tls/1')
+    run = it.juju.run('tls/1')
+    assert run.hook.kind == 'broken' and run.committed and run.changes == {}
+    assert it.flags('tls/1') == set() and it.juju.kv('tls/1')['interface.tls']['relation'] is None
 
 
 def test_p8_keys_of_the_layer_in_the_application_bag_are_left_alone(world):

@@ -355,11 +355,13 @@ def test_p10_the_greatest_number_of_its_own_is_published_once(world):
 
 @pytest.mark.parametrize('change', [
     {'number': '2'}, {'number': None}, {'number': 1.5}, {'waiting': []}, {'waiting': None},
-    {'handed_out': []}, {'leads': None}], ids=str)
+    {'handed_out': []}, {'leads': None}, {'life': 'of a later version'}], ids=str)
 @pytest.mark.parametrize('unit', ['tls/0', 'tls/1'])
 def test_p15_a_record_with_values_of_another_type_is_none(world, unit, change):
     it = world(2)
     kv = it.juju.kv(unit)
+    fields = set(kv['interface.tls'])
     kv['interface.tls'].update(change)
     it.juju.set_unitdata(unit, json.dumps(kv))
     it.expect_healed()
+    assert set(it.juju.kv(unit)['interface.tls']) == fields

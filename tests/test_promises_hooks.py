@@ -1,7 +1,7 @@
 """P9 and P10: the interface in any hook, and at rest."""
 import pytest
 
-from world import SIGN, calls, certificate
+from world import METADATA, SIGN, assemble, calls, certificate
 
 
 # P9 any hook: every method works in every hook and action, with no remote unit, an empty one,
@@ -43,6 +43,21 @@ def test_p9_every_method_works_in_every_hook(world, crowded, unit):
         assert it.juju.app_bag('cluster:1') == {}
     assert {'cluster-relation-joined', 'certificates-relation-joined',
             'certificates-relation-changed', 'update-status'} <= seen
+
+
+@pytest.mark.parametrize('name', ['a', 'z'])
+def test_p9_hooks_of_another_relation_tell_nothing(world, tmp_path, name):
+    """Though its id is the newest of all, and no other is remembered."""
+    peers = dict(METADATA['peers'], **{name: {'interface': 'other'}})
+    it = world(charm=assemble(tmp_path / 'two', metadata=dict(METADATA, peers=peers)))
+    it.start(2)
+    assert it.juju.model.relations.keys() == {'certificates:0', name + ':1'}
+    assert all(run.exit_code == 0 for run in it.juju.runs) and it.unserved() == []
+    it.juju.lose_unitdata('tls/0')
+    it.do('tls/1', 'hookenv.relation_set({!r}, {{"any": "thing"}})'.format(name + ':1'))
+    run = it.juju.run('tls/0')
+    assert run.hook.relation == name + ':1' and run.exit_code == 0
+    assert it.juju.kv('tls/0')['interface.tls']['relation'] == 'certificates:0'
 
 
 def test_p9_a_look_never_fails_because_the_relation_is_gone(world):

@@ -26,6 +26,7 @@ def test_p1_three_units_ask_once_and_are_signed_once(world, knobs):
     assert it.signed() == 3
     assert sorted(it.announced('tls/0') + it.announced('tls/1') + it.announced('tls/2')) == [
         'tls/0 1 by tls/0 #1', 'tls/1 1 by tls/0 #1', 'tls/2 1 by tls/0 #1']
+    assert not any('interface:tls: ' in logged(run) for run in it.juju.runs)  # all is well
 
 
 @pytest.mark.parametrize('notified', [True, False])
@@ -78,6 +79,17 @@ def test_p1_with_two_relation_ids_the_newest_counts(world):
     assert it.unserved() == []         # bags are those of the newest relation
     assert it.request_id('tls/1') == first  # the same request is published there
     assert len(it.announced('tls/1')) == 2
+
+
+def test_p1_a_hook_of_the_older_of_two_relation_ids_tells_nothing(world):
+    it = world(2)
+    it.juju.add_relation_id('certificates')
+    it.juju.settle()
+    before = it.remembered('tls/0')
+    it.write('tls/1', csr_number='7')  # in certificates:0
+    run = it.juju.run('tls/0')
+    assert (run.hook.kind, run.hook.relation) == ('changed', 'certificates:0')
+    assert calls(run) == [] and it.remembered('tls/0') == before
 
 
 def test_p1_a_charm_without_an_endpoint_of_it_runs(world, tmp_path):
@@ -167,16 +179,17 @@ def test_p2_with_csr_signing_may_take_long_and_the_map_be_read_meanwhile(world):
     assert it.announced('tls/1')[1:] == ['from elsewhere']
 
 
-def test_p2_with_csr_nothing_is_published_for_a_unit_that_asked_anew(world):
+@pytest.mark.parametrize('anew', ['second', 'another'])
+def test_p2_with_csr_nothing_is_published_for_a_unit_that_asked_anew(world, anew):
     it = world(2)
     it.ask_and_show()
-    it.ask('tls/1', 'second')
+    it.ask('tls/1', anew)
     it.juju.settle()
-    assert it.csr_map('tls/0') == {'tls/1': request('second')}
+    assert it.csr_map('tls/0') == {'tls/1': request(anew)}
     it.answer_csr('tls/0', 'tls/1', 'first', 'too late')
     assert it.last.changes == {}
     assert 'certificate for tls/1 not published: the unit has asked anew' in logged(it.last)
-    it.answer_csr('tls/0', 'tls/1', 'second', 'in time')
+    it.answer_csr('tls/0', 'tls/1', anew, 'in time')
     it.juju.settle()
     assert it.announced('tls/1')[1:] == ['in time']
 
@@ -240,6 +253,18 @@ def test_p2_with_csr_no_request_need_have_been_handed_out(world):
     it.answer_csr('tls/0', 'tls/1', 'first', 'better')         # it answered that
     it.juju.settle()
     assert it.announced('tls/1')[2:] == ['better']
+
+
+def test_p2_with_csr_a_layer_need_never_call_get_csr_map(world):
+    it = world()
+    for _ in range(2):
+        it.tell(it.juju.add_unit(), 'busy', SIGN)
+    it.juju.elect('tls/0')
+    it.juju.settle()
+    for unit in it.juju.units():
+        it.answer_csr('tls/0', unit, unit + ' 1', 'from the view')
+    it.juju.settle()
+    assert [it.announced(unit) for unit in it.juju.units()] == [['from the view']] * 2
 
 
 # P7 renewal: the certificate in use stays in unitdata until its successor is there; the swap is

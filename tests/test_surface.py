@@ -79,6 +79,20 @@ def test_a_flag_that_the_layer_has_cleared_stays_so_for_the_rest_of_the_hook(wor
     assert it.flags('tls/0') == {CREATE, SIGN}
 
 
+def test_an_answer_does_not_bring_back_the_flag_that_the_layer_has_cleared(world):
+    it = world()
+    deaf(it, 3)
+    for unit in ('tls/1', 'tls/2'):
+        it.ask(unit, 'mine')
+    it.juju.settle()
+    it.do('tls/0', 'from charms.reactive import clear_flag; clear_flag({!r}); tls.get_csr_map(); '
+                   'tls.set_cert("tls/1", pem("CERTIFICATE", "yours"))'.format(SIGN))
+    assert it.is_served('tls/1') is False and it.answer('tls/1') == certificate('yours')
+    assert SIGN not in it.flags('tls/0')
+    it.juju.settle()
+    assert SIGN in it.flags('tls/0')   # tls/2 still waits
+
+
 def test_available_is_set_for_the_answer_and_cleared_by_set_csr(world):
     it = world()
     deaf(it, 2)
