@@ -90,7 +90,8 @@ def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
     """What is wrong with `text` as PEM blocks of these labels, or None.
 
     Text around the blocks and several blocks are legal. What passes the openssl command reads,
-    too; that takes some odd forms more, and RFC 7468 is wider still. Without labels: as a reason.
+    too (a BOM from version 3 on); that takes some odd forms more, and RFC 7468 is wider still.
+    Without labels: as a reason.
     """
     encoded, most = text.encode('utf-8', 'replace'), MAX_BYTES if labels else MAX_REASON
     if len(encoded) > most:

@@ -70,7 +70,9 @@ class Machine:
         self.log = log
 
     def inside(self, line, stdout=None):
-        enter = 'mount -t proc proc "$0/proc" && exec chroot "$0" bash -c "cd {} && $1"'
+        # Before glibc 2.34 a semaphore needs a tmpfs there.
+        enter = 'mount -t proc proc "$0/proc" && mount -t tmpfs tmpfs "$0/dev/shm" ' \
+                '&& exec chroot "$0" bash -c "cd {} && $1"'
         return subprocess.run(
             ALONE + ['sh', '-c', enter.format(CHECKOUT), str(self.root), line], env=environment(),
             stdin=subprocess.DEVNULL, stdout=stdout or self.log, stderr=subprocess.STDOUT,

@@ -77,12 +77,12 @@ def copy_of_the_checkout(directory):
 @pytest.fixture
 def published(shell, tmp_path):
     """The checkout is what git finds at the address of the repository."""
-    (tmp_path / 'gitconfig').write_text('[url "{}"]\ninsteadOf = {}\n'.format(
-        copy_of_the_checkout(tmp_path / 'published'),
-        yaml.safe_load((ROOT / 'interface.yaml').read_text())['repo']))
+    checkout = copy_of_the_checkout(tmp_path / 'published')
     shell('git init --quiet && git add . && git -c user.name=name -c user.email=address '
-          'commit --quiet --message all', tmp_path / 'published')
-    return 'export GIT_CONFIG_GLOBAL={}\n'.format(tmp_path / 'gitconfig')
+          'commit --quiet --message all', checkout)
+    # Not by GIT_CONFIG_GLOBAL, which git has from 2.32 on.
+    return 'git() {{ command git -c "url.{}.insteadOf={}" "$@"; }}\n'.format(
+        checkout, yaml.safe_load((ROOT / 'interface.yaml').read_text())['repo'])
 
 
 @pytest.mark.once
