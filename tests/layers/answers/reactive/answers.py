@@ -115,7 +115,7 @@ def obey():
     action = hookenv.action_name()
     if action == 'renew':
         ask_anew(tls)
-    elif action == 'repeat':
+    elif action == 'repeat' and kv.get('asks'):  # it may have been forgotten since
         ask(tls, kv.get('asks'))
     elif action == 'slow':
         kv.set('slow', True)
