@@ -9,7 +9,7 @@ import time
 import pytest
 
 from forked import ForkedJuju
-from histories import KNOBS, History, draw
+from histories import KNOBS, Event, History, draw
 from inprocess import InProcessJuju
 from world import World
 
@@ -38,6 +38,20 @@ def test_p15_random_histories(charm, tmp_path, record_property, number):
     histories, hooks = run(charm, tmp_path / 'model', KNOBS[number], range(number, 60, len(KNOBS)))
     record_property('search', '{} random histories, {}: {} hooks, {:.0f} s'.format(
         histories, KNOBS[number], hooks, time.monotonic() - started))
+
+
+@pytest.mark.parametrize('events', [
+    [Event('repeat', 'tls/1'), Event('rename', 'tls/0'), Event('lose', 'tls/1')],
+    [Event('elect', 'tls/0'), Event('nonsense', 'tls/1', ({'csr': ''},)),
+     Event('renew', 'tls/0'), Event('usurped', 'tls/0', (2,))],
+])
+def test_p15_histories_in_which_the_tests_themselves_once_failed(charm, tmp_path, events):
+    history = History(charm, tmp_path / 'model')
+    try:
+        start = [Event('add'), Event('add'), Event('settle')]
+        assert history.fails(start + events) is None
+    finally:
+        history.juju.close()
 
 
 @pytest.mark.soak
