@@ -89,9 +89,9 @@ ASK_AGAIN = ('update-status', 'config-changed')
 def fault_in(text: str, labels: Sequence[str] = ()) -> Optional[str]:
     """What is wrong with `text` as PEM blocks of these labels, or None.
 
-    Text around the blocks and several blocks are legal. What passes the openssl command reads,
-    too (a BOM from version 3 on); that takes some odd forms more, and RFC 7468 is wider still.
-    Without labels: as a reason.
+    Text around the blocks and several blocks are legal. The openssl command finds the
+    blocks in what passes, too (behind a BOM from version 3 on); it takes some odd forms more, and
+    RFC 7468 is wider still. What is in a block is not looked at. Without labels: as a reason.
     """
     encoded, most = text.encode('utf-8', 'replace'), MAX_BYTES if labels else MAX_REASON
     if len(encoded) > most:
@@ -288,7 +288,7 @@ class TlsPeers(RelationBase):
         request is not handed out again; another CSR of the unit is, and `reissue` lifts the
         refusal. It is not for "not now": a request that gets no answer just waits.
 
-        ValueError for a `reason` that is empty, longer than 1 kB or holds a private key.
+        ValueError for a `reason` that is empty, longer than 1 kB, has a NUL or a private key.
         """
         self._answer('refusal', unit_name, csr, reason, ())
 
@@ -301,13 +301,14 @@ class TlsPeers(RelationBase):
         that is not committed, nothing was reissued.
 
         TypeError if `unit_name` is not a str. ValueError for a unit without an answer, and if
-        this unit does not lead, or no longer when it writes. Then nothing has changed.
+        this unit does not lead, or cannot read or write the application bag. Then nothing has
+        changed.
         """
         _require('unit name', '' if unit_name is None else unit_name)
         with self._record() as me:
             answers = self._lead(me)
             if answers is None:
-                raise ValueError('reissue: this unit does not lead')
+                raise ValueError('reissue: this unit does not lead, or sees no application bag')
             # By the bag, not by who is listed: this leader may not have met every unit yet.
             units = {unit for unit in units_in(answers, hookenv.application_name())
                      if unit_name in (None, unit) and answers.get(ANSWER_ID.format(unit))}
@@ -368,7 +369,7 @@ class TlsPeers(RelationBase):
         """Why the request `ordered`, or the one for `csr`, cannot be answered now, or None."""
         answers = self._lead(me)
         request_id, current = self._request_of(me, unit)
-        return ('this unit does not lead' if answers is None
+        return ('this unit does not lead, or sees no application bag' if answers is None
                 else 'the unit has left'
                 if unit not in me['waiting'] and unit not in self._members(me)[0]
                 else 'the unit has asked anew'
@@ -501,7 +502,7 @@ class TlsPeers(RelationBase):
         """A leader judges afresh whose requests wait: every member's, or of these `units`.
 
         It refuses what is malformed, and deletes the answers to units that are gone. Back come
-        the units; none if this unit does not lead.
+        the units; none if this unit does not lead, or cannot write.
         """
         answers, settings = self._lead(me), {}
         if answers is None:

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+import conftest  # noqa: F401 - charmhelpers on any system
+from inprocess import InProcessJuju
 from world import TESTS, World, assemble, calls
 
 UNITS = 1, 2, 3, 10, 30
@@ -42,7 +44,7 @@ class Count:
 
 
 def measure(charm, directory, units, tick):
-    count, it = Count(), World(charm, directory)
+    count, it = Count(), World(charm, directory, InProcessJuju)
     with it.juju as juju:
         names = [juju.add_unit() for _ in range(units)]
         for name in names:
@@ -61,13 +63,14 @@ def measure(charm, directory, units, tick):
 
 def table():
     table = Table(title='From nothing to rest, requests and certificates of about 1 kB',
-                  caption='calls: of hook tools; get to list: of these relation-get, relation-set,'
-                          ' is-leader, relation-ids, relation-list; served after: hooks that a '
-                          'unit ran until then, and all units together until the last was served')
+                  caption='calls: of hook tools; get to goal: of these relation-get, relation-set,'
+                          ' is-leader, relation-ids, relation-list, goal-state; served after: '
+                          'hooks that a unit ran until then, and all units together until the '
+                          'last was served')
     table.add_column('units', justify='right')
     table.add_column('version', no_wrap=True)
-    for column in ('hooks', 'calls', 'get', 'set', 'leader', 'ids', 'list', 'kB read',
-                   'kB written', 'served after', 'all after'):
+    for column in ('hooks', 'calls', 'get', 'set', 'leader', 'ids', 'list', 'goal',
+                   'kB read', 'kB written', 'served after', 'all after'):
         table.add_column(column, justify='right')
     return table
 
@@ -81,7 +84,7 @@ def row(units, version, count):
         own, last = zip(*count.served.values())
         served = ['{}-{}'.format(min(own), max(own)), str(max(last))]
     tools = [count.tools[tool] for tool in ('relation-get', 'relation-set', 'is-leader',
-                                            'relation-ids', 'relation-list')]
+                                            'relation-ids', 'relation-list', 'goal-state')]
     if sum(tools) != sum(count.tools.values()):
         raise SystemExit('calls without a column: {}'.format(count.tools))
     sizes = ['{:.0f}'.format(size / 1000) for size in (count.read, count.written)]
@@ -97,7 +100,7 @@ def main():
     sizes = options.units or (FULL if options.full else UNITS)
     console, result = Console(), table()
     if not console.is_terminal:
-        console.width = 110
+        console.width = 120
     with tempfile.TemporaryDirectory() as directory, Progress(console=console,
                                                               transient=True) as bar:
         for version, text in VERSIONS.items():

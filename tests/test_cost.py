@@ -2,9 +2,12 @@
 
 The layer `answers` makes no call, and juju-log does not count: `calls` are the interface's.
 """
+import subprocess
+import sys
+
 import pytest
 
-from world import CREATE, SIGN, calls
+from world import CREATE, SIGN, TESTS, calls
 
 LOOK = ['relation-get'] * 2 + ['relation-ids']   # own bag and application bag
 LEADER = ['goal-state', 'is-leader', 'relation-list']
@@ -175,3 +178,12 @@ def test_from_nothing_to_every_unit_served(world, units, most):
     assert it.signed() == units
     # No hook costs more than a full look and an answer, and that grows only with the members.
     assert max(len(calls(run)) for run in it.juju.runs) <= units + 8
+
+
+@pytest.mark.once
+def test_the_benchmark_has_a_column_for_each_call():
+    done = subprocess.run([sys.executable, str(TESTS / 'bench.py'), '--units', '2'], check=True,
+                          stdout=subprocess.PIPE, universal_newlines=True)
+    row, = [row.split() for row in done.stdout.splitlines() if 'ours' in row]
+    hooks, total, *tools = map(int, row[5:20:2])
+    assert total == sum(tools) > 0
