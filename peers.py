@@ -77,7 +77,7 @@ CERTIFICATE_LABELS = ('CERTIFICATE',)
 # a leader reads, so that a unit can outnumber whatever stands there.
 ANSWER_DIGITS, OWN_DIGITS, REQUEST_DIGITS = 15, 17, 18
 
-# The unit is in no relation yet; Juju may list one that it must not touch.
+# The unit may be in no relation yet; Juju may list one that it must not touch.
 EARLY = ('install', '-storage-attached')
 FULL_LOOK = ('update-status', 'leader-elected', 'upgrade-charm')
 # A refused unit is asked for another CSR in these only: no layer can loop.
@@ -183,9 +183,9 @@ class TlsPeers(RelationBase):
             write_to_disk(tls.get_signed_cert())
             clear_flag('signed certificate available')
 
-    The flags are set and cleared here; a layer may clear them, too. Every method works in every
-    hook, those in which there is no relation (yet, or any more) included, and through
-    charms.reactive.main() in every action.
+    The flags are set and cleared here; a layer may clear them, too: the first two come back in the
+    next hook while their reason lasts. Every method works in every hook, those in which there is no
+    relation (yet, or any more) included, and through charms.reactive.main() in every action.
     """
 
     def __init__(self, relation_name, conversations=None):
@@ -274,9 +274,9 @@ class TlsPeers(RelationBase):
         handed out or answered here: another leader has answered, or `reissue` was called. What
         waits then is in `get_csr_map()` here or on the leader.
 
-        TypeError if an argument is not a str. ValueError if, without `csr`, `get_csr_map()`
-        never handed out a request of `unit_name`, or if `certificate` is longer than 64 KiB, has
-        no sound PEM block CERTIFICATE or holds a private key. Then nothing has changed.
+        TypeError if an argument is not a str. ValueError if, without `csr`, `get_csr_map()` never
+        handed out a request of `unit_name` on this unit, or if `certificate` is longer than 64
+        KiB, has no sound PEM block CERTIFICATE or holds a private key. Then nothing has changed.
         """
         self._answer('certificate', unit_name, csr, certificate, CERTIFICATE_LABELS)
 
@@ -297,8 +297,8 @@ class TlsPeers(RelationBase):
 
         After a change of CA, say. The requests are back in `get_csr_map()`, on whatever unit
         leads; each unit keeps its certificate until `set_cert` brings another, and what
-        `get_csr_map()` handed out before is answered no more. Part of this hook or action: if
-        that is not committed, nothing was reissued.
+        `get_csr_map()` handed out before is answered no more, until it hands that out again.
+        Part of this hook or action: if that is not committed, nothing was reissued.
 
         TypeError if `unit_name` is not a str. ValueError for a unit without an answer, and if
         this unit does not lead, or cannot read or write the application bag. Then nothing has

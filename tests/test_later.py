@@ -29,9 +29,7 @@ class Office:
                 if not path.with_suffix('.pem').exists()}
 
     def sign(self, text, answer):
-        order = self.open()[request(text)]
-        order.with_suffix('.pem').write_text(certificate(answer))
-        order.unlink()
+        self.open()[request(text)].with_suffix('.pem').write_text(certificate(answer))
 
 
 @pytest.fixture
@@ -63,6 +61,7 @@ def test_p2_what_is_signed_later_arrives(deployed):
     assert it.certificate('tls/0') == certificate('zero')
     assert it.certificate('tls/1') == certificate('one')
     assert it.unserved() == [] and SIGN not in it.flags('tls/0')
+    assert office.open() == {}         # nothing to sign that nobody asked for
 
 
 def test_p2_what_was_signed_for_an_older_request_is_not_handed_in(deployed):

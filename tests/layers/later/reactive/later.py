@@ -17,6 +17,7 @@ def sign_elsewhere(tls):
         if signed.exists():
             tls.set_cert(unit, signed.read_text(), csr=csr)
             signed.unlink()  # the same CSR again is a new request
+            name.with_suffix('.csr').unlink(missing_ok=True)
         else:
             name.with_suffix('.csr').write_text(csr)
 
