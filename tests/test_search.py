@@ -45,7 +45,10 @@ def search(charm, directory, record_property, units, at_rest, *kinds):
 
 @pytest.mark.once
 @pytest.mark.parametrize('at_rest, kinds', [
-    (REST, [LEADER, COMMIT, DEPARTURE, RENEWAL]),
+    (REST, [LEADER, COMMIT, DEPARTURE]),
+    (REST, [LEADER, DEPARTURE, RENEWAL]),
+    (REST, [LEADER, COMMIT, RENEWAL]),
+    (REST, [COMMIT, DEPARTURE, RENEWAL]),
     (REST, [LEADER, COMMIT, REISSUE, SLOW]),
     (NOTHING, [COMMIT, REFUSAL]),
     (REST, [TWICE, FORGOTTEN, RENEWAL]),
