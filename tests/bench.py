@@ -94,7 +94,7 @@ def row(units, version, count):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--full', action='store_true', help='100 units, too: ten minutes')
+    parser.add_argument('--full', action='store_true', help='100 units, too: 8 minutes')
     parser.add_argument('--units', type=int, nargs='+', help='these numbers of units instead')
     options = parser.parse_args()
     sizes = options.units or (FULL if options.full else UNITS)
