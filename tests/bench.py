@@ -5,6 +5,7 @@ once, run to rest: one hook per unit in turn, the first unit leads. All is count
 timed, so the figures are the same on each run and each machine.
 """
 import argparse
+import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -13,14 +14,16 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-import conftest  # noqa: F401 - charmhelpers on any system
-from inprocess import InProcessJuju
-from world import TESTS, World, assemble, calls
+sys.path.append(str(Path(__file__).parent / 'harness'))
+
+import conftest  # noqa: E402, F401 - charmhelpers on any system
+from inprocess import InProcessJuju  # noqa: E402
+from world import TESTS, World, assemble, calls  # noqa: E402
 
 UNITS = 1, 2, 3, 10, 30
 FULL = UNITS + (100,)
 VERSIONS = {'Juju alone': '',  # no interface: the hooks that Juju runs anyway
-            'textbook': (TESTS / 'textbook.py').read_text(),
+            'textbook': (TESTS / 'interface/textbook_interface.py').read_text(),
             'ours': (TESTS.parent / 'peers.py').read_text()}
 # The length of a request for an RSA key of 2048 bits; a certificate says a little more.
 PADDING = 'x' * 680

@@ -5,9 +5,9 @@ from importlib.metadata import distributions
 import pytest
 from charmhelpers import osplatform
 
-import summary
+import tox_summary
 from inprocess import InProcessJuju
-from needs import missing
+from prerequisites import missing
 
 try:
     osplatform.get_platform()
@@ -39,11 +39,11 @@ def pytest_make_parametrize_id(val):
 
 def pytest_collection_modifyitems(items):
     """The longest first, or at the end one of two workers has nothing to do."""
-    items.sort(key=lambda item: item.path.name != 'test_search.py')
+    items.sort(key=lambda item: item.path.name != 'test_every_order.py')
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What the searches covered; and a record for summary.py."""
+    """What the searches covered; and a record for tox_summary.py."""
     passed = [report for report in terminalreporter.getreports('passed') if report.when == 'call']
     for report in passed:
         for name, value in report.user_properties:
@@ -51,7 +51,7 @@ def pytest_terminal_summary(terminalreporter):
                 terminalreporter.line(value)
     counts = {name: len(terminalreporter.getreports(name))
               for name in ('failed', 'error', 'skipped')}
-    summary.record(', '.join(['{} passed'.format(len(passed))] + [
+    tox_summary.record(', '.join(['{} passed'.format(len(passed))] + [
         '{} {}'.format(count, name) for name, count in counts.items() if count]),
         [report.nodeid for report in passed])
 

@@ -18,11 +18,13 @@ from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from charm_build import build
-from fakejuju import Juju
-from handshake import Party, openssl, shake_hands
-from needs import missing
-from world import AVAILABLE, CREATE, SIGN, TESTS
+sys.path.append(str(Path(__file__).parent / 'harness'))
+
+from charm_build import build  # noqa: E402
+from fakejuju import Juju  # noqa: E402
+from handshake import Party, openssl, shake_hands  # noqa: E402
+from prerequisites import missing  # noqa: E402
+from world import AVAILABLE, CREATE, SIGN, TESTS  # noqa: E402
 
 NO_FLAG = 'no flag is set'
 

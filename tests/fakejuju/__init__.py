@@ -10,9 +10,9 @@ The hooks of the charm run for real, as processes of their own, against hook too
 executables on PATH and answer as Juju's do. model.py has the units, relation data, versions,
 leadership and the choice of the next hook; context.py what one hook sees and writes; tools.py the
 hook tools; runner.py starts hooks and commits or discards. Faster ways to run the same hooks
-stand beside this package: ../forked.py (20 ms a hook), ../inprocess.py, and ../remembered.py,
-which runs none twice. All of it follows Juju's sources and a running Juju, cited as JS n and
-JSRC Xn where a rule stands; the tables in ../README.md have a test for each.
+are in ../harness: forked.py (20 ms a hook), inprocess.py, and memoised.py, which runs none twice.
+All of it follows Juju's sources and a running Juju, cited as JS n and JSRC Xn where a rule stands;
+the tables in RULES.md have a test for each.
 
 It can be told to fail: see `Juju.run`, and the knobs of `Model`.
 

@@ -1,6 +1,6 @@
-"""`python -m fakejuju run CHARM`: timeline.py, beside this package, shows what a charm does."""
+"""`python -m fakejuju run CHARM`: timeline.py shows what a charm does."""
 import sys
 
-from timeline import main
+from .timeline import main
 
 sys.exit(main(sys.argv[1:]))

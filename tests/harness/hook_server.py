@@ -1,0 +1,112 @@
+"""A process with the frameworks imported, from which hooks are forked.
+
+What it does for a hook is what the kernel would do for the process of its own: the hook's
+environment and nothing else, its directory, its file run as `__main__`. Hook tools are not
+started as processes either, their calls go straight to the agent's socket.
+"""
+import gc
+import importlib
+import io
+import json
+import os
+import platform
+import runpy
+import subprocess
+import sys
+import traceback
+
+import fakejuju
+from fakejuju.tools import NOT_MODELLED, TOOLS
+
+if not hasattr(platform, 'linux_distribution'):
+    # charmhelpers 1.2.1 refuses to be imported on Debian; it asks this function first, which
+    # Python 3.8 has removed.
+    setattr(platform, 'linux_distribution', lambda: ('Ubuntu', '', ''))
+
+PRELOADED = ('charms.reactive', 'ops', 'yaml', 'sqlite3', 'tempfile', 'uuid')
+
+
+def answer_hook_tools(ask, write):
+    """Route hook tools called through `subprocess` to `ask`; other commands run as ever."""
+    real_run, real_call = subprocess.run, subprocess.call
+
+    def is_tool(argv):
+        name = '' if isinstance(argv, str) else os.path.basename(argv[0])  # ops has looked for it
+        return name in TOOLS or name in NOT_MODELLED
+
+    def run(argv, *args, input=None, capture_output=False, check=False, **options):
+        if not is_tool(argv):
+            return real_run(argv, *args, input=input, capture_output=capture_output, check=check,
+                            **options)
+        argv = [os.path.basename(argv[0]), *argv[1:]]
+        answer = ask(argv, input or '')
+        if answer is None:
+            raise FileNotFoundError(2, 'No such file or directory', argv[0])
+        code, stdout, stderr = answer
+        captured = {}
+        for name, text, fd in (('stdout', stdout, 1), ('stderr', stderr, 2)):
+            if capture_output or options.get(name) == subprocess.PIPE:
+                as_text = options.get('universal_newlines') or options.get('text') \
+                    or options.get('encoding')
+                captured[name] = text if as_text else text.encode()
+            elif options.get(name) != subprocess.DEVNULL:
+                write(fd, text)
+        if check and code:
+            raise subprocess.CalledProcessError(code, argv, **{
+                'output': captured.get('stdout'), 'stderr': captured.get('stderr')})
+        return subprocess.CompletedProcess(argv, code, **captured)
+
+    def call(argv, *args, **options):
+        if not is_tool(argv):
+            return real_call(argv, *args, **options)
+        return run(argv, **options).returncode
+
+    vars(subprocess).update(run=run, call=call)
+
+
+def run_hook(request):
+    """In the child: become the hook."""
+    os.setsid()
+    for fd, path in ((1, request['stdout']), (2, request['stderr'])):
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        os.dup2(file, fd)
+        os.close(file)
+    sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(fd, 'wb', 0), write_through=True)
+                              for fd in (1, 2))
+    os.environ.clear()
+    os.environ.update(request['env'])
+    sys.dont_write_bytecode = False  # the caller's choice, not the hook's
+    os.chdir(request['directory'])
+    sys.argv = [request['file']]
+    client = runpy.run_path(os.path.join(os.path.dirname(fakejuju.__file__), 'hook-tool'))
+    answer_hook_tools(client['ask'], lambda fd, text: os.write(fd, text.encode()))
+    return exit_code_of(request['file'])
+
+
+def exit_code_of(file):
+    try:
+        runpy.run_path(file, run_name='__main__')
+        return 0
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(bool(error.code))
+    except BaseException:
+        traceback.print_exc()
+        return 1
+
+
+def main():
+    for name in PRELOADED:
+        importlib.import_module(name)
+    gc.freeze()  # children would copy every page that a collection touches
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            os._exit(run_hook(json.loads(line)))
+        print(child, flush=True)
+        _, status = os.waitpid(child, 0)
+        print(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status),
+              flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,64 @@
+"""The end of a default run of tox: how many tests ran, those of the promises among them.
+
+Each environment's pytest leaves a record in tox's directory (see conftest.py), and so does
+coverage_run.py. `python tests/harness/tox_summary.py`, which tox runs, reads them, and fails unless
+tests of every promise are among those that passed; `--forget`, which the first environment runs,
+drops those of an earlier run, so that an environment which did not start cannot pass for one that
+did.
+"""
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+README = Path(__file__).parent.parent.parent / 'README.md'
+
+
+def records():
+    """The directory for them, or None outside of tox."""
+    return Path(os.environ['TOX_WORK_DIR'], 'ran') if 'TOX_WORK_DIR' in os.environ else None
+
+
+def record(said, passed=()):
+    """What to say of this environment, and the names of the tests that passed in it."""
+    if records():
+        records().mkdir(parents=True, exist_ok=True)
+        (records() / os.environ['TOX_ENV_NAME']).write_text(
+            json.dumps({'said': said, 'passed': list(passed)}))
+
+
+def summary(directory):
+    """(lines, whether tests of each promise ran)."""
+    ran = {path.name: json.loads(path.read_text()) for path in sorted(directory.glob('*'))}
+    lines = ['{}: {}'.format(name, facts['said']) for name, facts in ran.items()]
+    passed = {name for facts in ran.values() for name in facts['passed']}
+    ours = [name for name in passed if '/test_promises_' in name]
+    proved = set(re.findall(r'::test_p(\d+)_', '\n'.join(passed)))
+    promised = re.findall(r'^- \*\*P(\d+) ', README.read_text(), re.MULTILINE)
+    without = [number for number in promised if number not in proved]
+    if without or not ours:
+        lines.append('NOT proved: no test of {} passed'.format(
+            ', '.join('P' + number for number in without) or 'test_promises_*.py'))
+    else:
+        lines.append(
+            '{} tests passed, {} of them in test_promises_*.py; of each promise, P{} to P{}, '
+            'there were some'.format(len(passed), len(ours), promised[0], promised[-1]))
+    return lines, not without and bool(ours)
+
+
+def main():
+    if not records():
+        print('TOX_WORK_DIR, the directory of tox, is not set: tox runs this', file=sys.stderr)
+        return 1
+    if sys.argv[1:] == ['--forget']:
+        shutil.rmtree(str(records()), ignore_errors=True)
+        return 0
+    lines, proved = summary(records())
+    print('\n'.join(lines))
+    return 0 if proved else 1
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,210 @@
+"""Small wrong variants of peers.py, each with a bug that interfaces of this kind really had.
+
+test_broken_variants.py shows that each is noticed: by a test of the promise that it breaks, and by
+the search of all orders where two units can show it.
+"""
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Tuple
+
+PEERS = Path(__file__).parents[3] / 'peers.py'
+
+
+class Variant(NamedTuple):
+    name: str
+    test: str                        # of test_promises_*.py; its name carries the promise
+    edits: List[Tuple[str, str]]     # text of peers.py, once there -> what stands there instead
+    arguments: Dict[str, Any] = {}   # of the test
+    search: List[str] = []           # kinds of events after which a search notices it, too
+    breaks: str = ''                 # the promise that the search names, if it is another
+
+    def write(self, path):
+        text = PEERS.read_text()
+        for old, new in self.edits:
+            assert text.count(old) == 1, '{}: peers.py has {} times {!r}'.format(
+                self.name, text.count(old), old)
+            text = text.replace(old, new)
+        path.write_text(text)
+        return path
+
+
+VARIANTS = [
+    Variant('the answer is in the unit bag of the leader',
+            'p1_units_wait_for_a_leader_that_comes_late',
+            [("hookenv.relation_set(me['relation'], settings, app=app)",
+              "hookenv.relation_set(me['relation'], settings)")], search=['renew'], breaks='wire'),
+    Variant('a new leader does not look at the requests that wait',
+            'p4_a_new_leader_serves_what_was_asked_while_nobody_led',
+            [("FULL_LOOK = ('update-status', 'leader-elected', 'upgrade-charm')",
+              "FULL_LOOK = ('update-status', 'upgrade-charm')")]),
+    Variant('looks only where told: who leads, in leader-elected only',
+            'p4_leadership_lost_and_won_again_around_a_single_hook',
+            [("FULL_LOOK = ('update-status', ", "FULL_LOOK = (")],
+            search=['renew', 'skip'], breaks='P1'),
+    Variant('looks only where told: a request, in the changed of its unit only',
+            'p15_the_leader_skipped_the_changed_of_a_peer',
+            [("        if me['leads']:\n            self._survey(me)\n",
+              "        if me['leads'] and hookenv.hook_name() != 'update-status':\n"
+              "            self._survey(me)\n")], {'resolved': False},
+            search=['renew', 'skip'], breaks='P1'),
+    Variant('looks only where told: an answer, in the changed of the application only',
+            'p15_a_follower_skipped_the_changed_of_the_application_bag',
+            [("            self._look_at_own(me)\n            self._take(me)\n",
+              "            self._look_at_own(me)\n")], search=['renew', 'skip'], breaks='P1'),
+    Variant('believes its record: a request, though the bag has another',
+            'p15_a_unit_whose_disk_was_restored_asks_its_layer',
+            [("            self._look_at_own(me)\n            self._take(me)\n",
+              "            self._take(me)\n")], search=['uncommitted', 'renew'], breaks='P1'),
+    Variant('believes its bag: a request, though its key is lost',
+            'p15_a_unit_whose_disk_was_restored_asks_its_layer',
+            [("me.update(csr=None, outcome=None)  # restored: the layer knows which key it has",
+              "me.update(csr=csr, number=number, outcome=None)")], search=['lose'], breaks='P2'),
+    Variant('an answer is dropped when its unit says something',
+            'p15_every_hook_runs_again_after_its_commit',
+            [("        elif me['leads']:\n            self._survey(me, {unit})",
+              "        elif me['leads']:\n"
+              "            self._write(me, dict.fromkeys(keys_of(unit)))\n"
+              "            self._survey(me, {unit})")], search=['again', 'renew'], breaks='P4'),
+    Variant('believes its record: a request that was not committed',
+            'p5_a_request_is_published_again_with_its_id',
+            [("missing = original or number < me['number']", "missing = original")]),
+    Variant('no csr_id: whatever certificate is there is taken',
+            'p2_an_answer_to_a_request_that_only_a_cache_still_shows_is_not_taken',
+            [("outcome = outcome_in(answers, unit, id_of(me['number'], me['csr']))",
+              "outcome = outcome_in(answers, unit, answers.get(ANSWER_ID.format(unit)))")],
+            search=['renew', 'status'], breaks='P10'),
+    Variant('an id counted by the unit alone',
+            'p2_no_unit_takes_the_certificate_of_the_key_before_its_disk_was_restored',
+            [("hashlib.sha256(csr.encode('utf-8', 'replace')).hexdigest()", "64 * '0'"),
+             ("number = 1 + max(me['number'], ",
+              "number = 1 + (lambda own, *_: own)(me['number'], ")],
+            {'answered': True}),
+    Variant('a unit outnumbers nobody',
+            'p3_an_id_that_a_compromised_leader_made_up_is_outnumbered',
+            [("if original or me['csr'] and me['outcome'] != TAKEN and answered > me['number']:",
+              "if original:")], {'number': '9' * 15}),
+    Variant('an id without an order', 'p2_an_answer_never_lowers_the_number',
+            [("or answered_number(bag, unit) > int(request_id.split('-')[0]))", "or False)")],
+            search=['restore_bag', 'renew'],
+            breaks='P4'),
+    Variant('an id is an answer, whatever is beside it',
+            'p3_the_own_id_beside_no_certificate_keeps_no_unit_unserved',
+            [("return None if fault or answers != request_id",
+              "return None if answers != request_id")],
+            {'junk': 'junk'}),
+    Variant('set_cert answers whatever request is current',
+            'p2_nothing_is_published_for_a_unit_that_asked_anew',
+            [("if (request_id != ordered if csr is None else csr != current)",
+              "if csr is not None and csr != current")],
+            search=['slow', 'renew', 'renew']),
+    Variant('set_cert does not compare the CSR that it is given',
+            'p2_with_csr_nothing_is_published_for_a_unit_that_asked_anew',
+            [("if (request_id != ordered if csr is None else csr != current)",
+              "if csr is None and request_id != ordered")]),
+    Variant('a refusal by csr makes an old order one for it',
+            'p2_a_refusal_with_csr_does_not_make_an_old_order_the_order_for_it',
+            [("me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[:20]",
+              "me['handed_out'][unit] = [self._request_of(me, unit)[0]] \\\n"
+              "                    + list(dict.fromkeys(seen))[:20]")]),
+    Variant('compares the ids of answers alone',
+            'p4_an_old_order_does_not_replace_what_another_leader_answered_meanwhile',
+            [("else None if digest_of(answers, unit) in digests", "else None if True")]),
+    Variant('takes what it published for what stands there',
+            'p4_an_answer_whose_commit_failed_can_be_given_again',
+            [("for bag in (new, answers)] + digests", "for bag in (new,)]")]),
+    # No search notices: what is not committed then waits for an update-status, which each unit
+    # runs before the search asks whether all are served. P5 promises it at once.
+    Variant('answers count as published when the hook ends',
+            'p5_an_answer_in_an_action_that_is_not_committed_is_missed',
+            [("me['waiting'][unit] = new[ANSWER_ID.format(unit)]",
+              "me['waiting'].pop(unit, None)")]),
+    Variant('answers are sent again after a failed commit',
+            'p5_an_answer_is_signed_again_not_sent_again',
+            [("me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[:20]\n",
+              "me['handed_out'][unit] = [ordered] + list(dict.fromkeys(seen))[:20]\n"
+              "                unitdata.kv().set('sent', new)\n"),
+             ("            self._take(me)  # Juju need",
+              "            self._write(me, unitdata.kv().get('sent', {}))\n"
+              "            self._take(me)  # Juju need")]),
+    Variant('looks twice in a hook',
+            'p5_a_cache_that_is_cleared_in_the_middle_of_a_hook_loses_nothing',
+            [("if context and context == me['context']:", "if False:")]),
+    Variant('the flag stays after its unit has departed',
+            'p8_a_waiting_request_leaves_with_its_unit',
+            [("        me['waiting'].pop(unit, None)\n        if me['leads'] and",
+              "        if me['leads'] and")], search=['slow', 'renew', 'remove']),
+    Variant('a leaving leader wipes the answers', 'p8_a_leaving_leader_wipes_nothing',
+            [("if me['leads'] and hookenv.departing_unit() == unit \\\n",
+              "if me['leads'] \\\n")], {'leaver': 'tls/0'}, search=['remove']),
+    Variant('relation-list alone says who is there',
+            'p8_a_removed_unit_of_which_no_survivor_is_told',
+            [("return (members & expected, expected) if local in expected else (members, set())",
+              "return members, set()")], {'asked': True}),
+    Variant('a goal-state that lists nobody is believed',
+            'p8_a_subordinate_is_deleted_by_no_goal_state',
+            [("return (members & expected, expected) if local in expected else (members, set())",
+              "return members & expected, expected or {local}")]),
+    Variant('any peer is believed', 'p3_a_forged_answer_is_not_believed',
+            [("        if answers is None:\n            return\n        outcome =",
+              "        answers = self._bag(me, hookenv.remote_unit()) if hookenv.remote_unit() "
+              "else answers\n        if answers is None:\n            return\n        outcome ="),
+             ("        if not unit:\n            self._take(me)\n        elif",
+              "        self._take(me)\n        if unit and")]),
+    Variant('the conversation of the running hook is used',
+            'p8_no_handler_is_given_a_conversation',
+            [("        self._relation_name, self._conversations = relation_name, []\n",
+              "        super().__init__(relation_name, conversations)\n")]),
+    Variant('what the object said first is trusted when the handler runs again',
+            'p9_a_handler_that_runs_again_in_the_same_hook_is_given_what_waits_then',
+            [("            answers = self._lead(me)\n            self._survey(me, dict(",
+              "            if hasattr(self, 'first'):\n                return self.first\n"
+              "            answers = self._lead(me)\n            self._survey(me, dict("),
+             ("        return requests\n\n    def set_cert",
+              "        self.first = requests\n        return requests\n\n    def set_cert")]),
+    Variant('a read that fails fails the hook', 'p15_any_call_of_a_full_look_may_fail',
+            [("except (CalledProcessError, NotImplementedError, ValueError) as error:",
+              "except NotImplementedError as error:")], {'unit': 'tls/1'}),
+    Variant('an identical renewal is ignored',
+            'p7_the_certificate_in_use_stays_until_its_successor_is_there',
+            [("if csr == me['csr'] and me['outcome'] != TAKEN:\n                if me['outcome']:",
+              "if csr == me['csr']:\n                if me['outcome'] not in (None, TAKEN):")],
+            {'text': 'tls/1 1', 'number': 2}),
+    Variant('the same certificate is announced again',
+            'p10_a_certificate_is_announced_once_though_others_are_answered',
+            [(" and (me['outcome'] != TAKEN or certificate != self.get_signed_cert()):", ":")],
+            search=['renew']),
+    Variant('the stored certificate is dropped while a renewal waits',
+            'p7_the_certificate_in_use_stays_until_its_successor_is_there',
+            [("            self._flag(AVAILABLE, False)\n",
+              "            self._flag(AVAILABLE, False)\n"
+              "            unitdata.kv().unset(ANSWER.format(unit))\n")],
+            {'text': 'other', 'number': 1}, search=['renew']),
+    Variant('a refused request is offered again',
+            'p13_a_refused_request_is_not_offered_again',
+            [("answer + self._request_of(me, unit)[:1]))",
+              "answer + (self._request_of(me, unit)[:1] if labels else (None,))))")],
+            search=['refuse', 'renew'], breaks='wire'),
+    Variant('a refused CSR is published again',
+            'p13_the_same_csr_is_not_published_again_another_is_a_new_request',
+            [("if csr == me['csr'] and me['outcome'] != TAKEN:",
+              "if csr == me['csr'] and not me['outcome']:")]),
+    Variant('a refused unit is asked again at once',
+            'p13_a_certificate_may_follow_a_refusal_and_the_other_way_round',
+            [("(hook in ASK_AGAIN or is_flag_set(CREATE))", "True")]),
+    Variant('a reissue is lost with the leader',
+            'p14_a_change_of_leader_half_way_and_a_unit_added_meanwhile',
+            [("            if not self._write(me, dict(again, **dict.fromkeys(map(REFUSAL.format, "
+              "units)))):\n",
+              "            unitdata.kv().set('again', again)\n            if False:\n"),
+             ("        return me['relation'] and _read(hookenv.relation_get, rid=me['relation'],\n",
+              "        if unitdata.kv().get('again') and me['relation']:\n"
+              "            return dict(hookenv.relation_get(rid=me['relation'], "
+              "app=hookenv.application_name()),\n"
+              "                        **unitdata.kv().get('again'))\n"
+              "        return me['relation'] and _read(hookenv.relation_get, rid=me['relation'],\n")
+             ]),
+    Variant('certificates are dropped for a reissue',
+            'p14_every_unit_keeps_its_certificate_until_its_successor_is_there',
+            [("**dict.fromkeys(map(REFUSAL.format, units))",
+              "**dict.fromkeys(each for unit in units for each in keys_of(unit)[:2])")],
+            {'notified': True}, search=['slow', 'reissue']),
+]
