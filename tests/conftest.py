@@ -15,7 +15,7 @@ except (OSError, RuntimeError):
     # charmhelpers 1.2.1 refuses to be imported on Debian and macOS, and has no switch for it.
     osplatform.get_platform = lambda: 'ubuntu'
 
-pytest.register_assert_rewrite('world')
+pytest.register_assert_rewrite('world', 'wire')
 
 from world import METADATA, World, assemble  # noqa: E402 - its asserts are rewritten first
 

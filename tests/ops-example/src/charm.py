@@ -38,16 +38,16 @@ class TlsExample(ops.CharmBase):
         assert self.tls
         csr = pki.request(self.unit.name)
         own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
-        newer = own.number < answer.number
-        if own.csr != csr or not own.number or newer and not pki.is_in_use(answer.certificate):
+        if self.tls.is_to_ask(csr, served=pki.is_in_use(answer.certificate)):
             self.tls.ask(csr)
-        elif answer.certificate and (newer or own.id == answer.id):
+        elif answer.certificate and (own.number < answer.number or own.id == answer.id):
             self.install(answer.certificate)
             if renew or self.is_to_renew(event, answer.certificate):
                 self.tls.ask(csr)
         if self.unit.is_leader():  # after it has read its own answer: what it writes is not yet so
-            members = self.tls.members(getattr(event, 'departing_unit', None))
-            self.sign(unit for unit in members if self.tls.waits(unit, again))
+            leaver = getattr(event, 'departing_unit', None)
+            self.tls.forget_leavers(leaver)
+            self.sign(self.tls.members(leaver), again)
 
     def renew(self, event: ops.ActionEvent) -> None:
         self.look(event, renew=True)
@@ -92,10 +92,17 @@ class TlsExample(ops.CharmBase):
 
     # The leader.
 
-    def sign(self, units: Iterable[ops.Unit]) -> None:
+    def sign(self, units: Iterable[ops.Unit], again: bool) -> None:
+        """Answer those who wait; `again`: and those whose request is answered."""
         assert self.tls
         for unit in units:
+            answered = self.tls.answer(unit).id == self.tls.request(unit).id != ''
+            if not (self.tls.waits(unit) or again and answered):
+                continue
+            fault = self.tls.fault(unit)
             try:
+                if fault:
+                    raise pki.Fault(fault)
                 chain = self.certificate_for(unit, self.tls.request(unit).csr)
                 self.tls.give(unit, certificate=chain)
             except pki.Fault as fault:

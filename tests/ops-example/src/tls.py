@@ -1,42 +1,89 @@
-"""The peer relation of interface:tls, in ops: what its README says "On the wire", and no more.
+"""The peer relation of interface:tls in ops: the rules of its README's "On the wire", to copy.
 
-The bags are the truth and all of it: nothing is kept beside them, so there is nothing to take over.
+Everything is worked out from the bags, which are the relation data of the units and of the
+application. Nothing is kept beside them.
 """
+import functools
 import hashlib
 import json
 import re
 import subprocess
-from typing import List, NamedTuple, Optional, Set
+from typing import Collection, List, NamedTuple, Optional, Set
 
 import ops
 
-KINDS = 'signed_certificate', 'refusal', 'csr_id'
-PRIVATE = re.compile(r'PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----|Private-(Key|Lines):', re.I)
-BLOCK = re.compile(r'-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----')
+CSR_KINDS = ('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')
+CERTIFICATE_KINDS = ('CERTIFICATE',)
+KEYS = ('signed_certificate', 'refusal', 'csr_id')  # each behind the unit's name and '_'
+MAX_BYTES, MAX_REASON = 65536, 1024
+# Digits of N in a unit's bag as a leader reads it and as the unit itself does, and in an answer.
+# Each can still be followed by a number that the one before it allows.
+REQUEST_DIGITS, OWN_DIGITS, ANSWER_DIGITS = 18, 17, 15
+
+BEGIN = re.compile(r'^\ufeff?-----BEGIN .*-----[ \t]*\r?$', re.MULTILINE)
+BLOCK = re.compile(r'(?:\A\ufeff|^)-----BEGIN (.*)-----[ \t]*\r?\n'
+                   r'((?:[ \t]*[0-9A-Za-z+/=][0-9A-Za-z+/= \t]*\r?\n)+)'
+                   r'-----END \1-----[ \t]*\r?$', re.MULTILINE)
+BASE64 = re.compile('(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?')
+# How a private key begins: in PEM, of OpenSSH, of OpenPGP; of PuTTY; by `openssl pkey -text`.
+KEY_BEGIN = (r'(?:-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-'
+             r'|Private-Lines:|([A-Z0-9]+ )?Private-Key:)')
+KEY_IN_TEXT = re.compile('^\ufeff?' + KEY_BEGIN, re.MULTILINE)
+KEY_IN_REASON = re.compile(KEY_BEGIN + '.*', re.DOTALL)
+CONTROL = re.compile('[\0-\x08\x0a-\x1f\x7f-\x9f]')
 
 
-def number(text: str, digits: int) -> int:
-    """0 for a text that is no number, or one of more digits."""
-    return int(text) if re.fullmatch('[1-9][0-9]{{,{}}}'.format(digits - 1), text) else 0
+def number_in(text: str, digits: int) -> int:
+    """The N that the text is; 0 if it is no number, has a leading zero, or more digits."""
+    return int(text) if re.fullmatch('[1-9][0-9]{,%d}' % (digits - 1), text) else 0
 
 
-def fits(text: str, most: int) -> bool:
-    return len(text.encode()) <= most and not PRIVATE.search(text)
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def fault_in(text: str, kinds: Collection[str]) -> Optional[str]:
+    """Why the text is not usable as a CSR or certificate of these kinds of PEM block, or None."""
+    if len(text.encode()) > MAX_BYTES:
+        return f'it has {len(text.encode())} bytes, more than {MAX_BYTES}'
+    if '\0' in text:
+        return 'it contains a NUL'
+    if KEY_IN_TEXT.search(text):
+        return 'it contains a private key, and everybody in the model can read relation data'
+    blocks = BLOCK.findall(text)
+    if len(blocks) < len(BEGIN.findall(text)) or not any(kind in kinds for kind, _ in blocks):
+        return f'it has no PEM block {" or ".join(kinds)}, or one that is cut off'
+    if not all(BASE64.fullmatch(''.join(body.split())) for _, body in blocks):
+        return 'it has a PEM block with undecodable base64'
+    return None
+
+
+def is_usable_refusal(text: str) -> bool:
+    return bool(text.strip()) and len(text.encode()) <= MAX_REASON and '\0' not in text \
+        and not KEY_IN_REASON.search(text)
+
+
+def fit_reason(text: str) -> str:
+    """A reason as it may be published, whatever a CSR that it quotes has brought in."""
+    text = KEY_IN_REASON.sub('(a private key)', text)
+    text = CONTROL.sub('?', text).encode(errors='replace')[:MAX_REASON].decode(errors='ignore')
+    return text if text.strip() else 'no reason given'
 
 
 class Request(NamedTuple):
-    """What a unit has published last; '' and 0 for what it has not."""
+    """What stands in a unit's own bag; '' and 0 for what does not."""
 
     csr: str
     number: int
 
     @property
     def id(self) -> str:
-        return '{}-{}'.format(self.number, hashlib.sha256(self.csr.encode()).hexdigest())
+        """Its id, or '' if it is no request."""
+        return f'{self.number}-{digest(self.csr)}' if self.csr and self.number else ''
 
 
 class Answer(NamedTuple):
-    """What stands under the name of a unit, '' where nothing does that a unit can take."""
+    """What the leader has answered under a unit's name; all '' if nothing that counts."""
 
     certificate: str
     refusal: str
@@ -44,11 +91,11 @@ class Answer(NamedTuple):
 
     @property
     def number(self) -> int:
-        return number(self.id.partition('-')[0], 15)
+        return number_in(self.id.partition('-')[0], ANSWER_DIGITS)
 
 
 class Certificates:
-    """The relation as this unit sees it."""
+    """The relation as this unit sees it. Reading never writes."""
 
     def __init__(self, relation: ops.Relation, unit: ops.Unit):
         self.relation = relation
@@ -56,58 +103,111 @@ class Certificates:
         self.answers = relation.data[unit.app]
 
     def request(self, unit: ops.Unit) -> Request:
+        """The request of that unit; none if a peer's bag cannot be read, as one that has left."""
         try:
             bag = self.relation.data[unit]
-            # Of its own a unit reads a digit fewer: the greatest number can still be followed.
             return Request(bag.get('csr', ''),
-                           number(bag.get('csr_number', ''), 17 if unit is self.unit else 18))
-        except ops.ModelError:  # it is gone, and so is its bag
+                           number_in(bag.get('csr_number', ''), REQUEST_DIGITS))
+        except ops.ModelError:
+            if unit is self.unit:  # unknown is not empty: this hook fails, and is run again
+                raise
             return Request('', 0)
 
     def answer(self, unit: ops.Unit) -> Answer:
-        certificate, refusal, id = (
-            self.answers.get('{}_{}'.format(unit.name, kind), '') for kind in KINDS)
-        refused = not certificate and refusal.strip() and '\0' not in refusal
-        return Answer(certificate if BLOCK.search(certificate) and fits(certificate, 65536) else '',
-                      refusal if refused and fits(refusal, 1024) else '', id)
+        """The id and the usable certificate, or usable refusal, that stand under its name."""
+        certificate, refusal, id = (self.answers.get(f'{unit.name}_{key}', '') for key in KEYS)
+        if not re.fullmatch('[1-9][0-9]*-[0-9a-f]{64}|reissue-.*', id):
+            return Answer('', '', '')
+        if certificate and not fault_in(certificate, CERTIFICATE_KINDS):
+            return Answer(certificate, '', id)
+        if not certificate and is_usable_refusal(refusal):
+            return Answer('', refusal, id)
+        return Answer('', '', '')
+
+    # Any unit.
+
+    def outcome(self) -> Optional[Answer]:
+        """The answer to this unit's own request, or None while there is none."""
+        answer = self.answer(self.unit)
+        return answer if answer.id and answer.id == self.request(self.unit).id else None
+
+    def is_to_ask(self, csr: str, served: bool) -> bool:
+        """Whether this unit has to publish the CSR, as it has not, or another, or in vain.
+
+        `served`: it has its certificate, so it need not outnumber what stands there.
+        """
+        own = self.request(self.unit)
+        return own.csr != csr or not own.id \
+            or not served and self.answer(self.unit).number > own.number
 
     def ask(self, csr: str) -> None:
-        """Publish a request that is newer than all that was asked or answered under this name."""
-        last = max(self.request(self.unit).number, self.answer(self.unit).number)
-        self.relation.data[self.unit].update({'csr': csr, 'csr_number': str(last + 1)})
+        """Publish the CSR as a new request, newer than all that was asked or answered before.
+
+        ValueError if it is not usable.
+        """
+        fault = fault_in(csr, CSR_KINDS)
+        if fault:
+            raise ValueError(f'CSR of {self.unit.name}: {fault}')
+        bag, csr_id = self.relation.data[self.unit], self.answers.get(f'{self.unit.name}_csr_id')
+        number = 1 + max(number_in(bag.get('csr_number', ''), OWN_DIGITS),
+                         self.answer(self.unit).number)
+        if Request(csr, number).id == csr_id:  # of 16 digits, or beside nothing usable
+            number += 1
+        bag.update({'csr': csr, 'csr_number': str(number)})
+
+    def confirm(self, certificate: str) -> None:
+        """Tell the leader that this unit uses that certificate, the text as it was taken."""
+        bag = self.relation.data[self.unit]
+        if bag.get('certificate_in_use') != digest(certificate):
+            bag['certificate_in_use'] = digest(certificate)
 
     # The leader.
 
-    def waits(self, unit: ops.Unit, again: bool = False) -> bool:
-        """Whether its request has no answer; `again`: or has one that can be replaced."""
+    def waits(self, unit: ops.Unit) -> bool:
+        """Whether its request needs an answer."""
         request, answer = self.request(unit), self.answer(unit)
-        return bool(request.csr) and request.number >= max(answer.number, 1) \
-            and (again or request.id != answer.id
-                 or not (answer.certificate or answer.refusal))
+        return bool(request.id) and request.id != answer.id and request.number >= answer.number
+
+    def fault(self, unit: ops.Unit) -> Optional[str]:
+        """Why the CSR of that unit is not usable, or None."""
+        return fault_in(self.request(unit).csr, CSR_KINDS)
+
+    def is_in_use(self, unit: ops.Unit) -> bool:
+        """Whether the unit has confirmed the very certificate that stands under its name."""
+        certificate = self.answer(unit).certificate
+        try:
+            confirmed = self.relation.data[unit].get('certificate_in_use')
+        except ops.ModelError:
+            return False
+        return bool(certificate) and confirmed == digest(certificate)
 
     def give(self, unit: ops.Unit, certificate: str = '', refusal: str = '') -> None:
         """Answer the request of that unit by the one or the other."""
-        for kind, text in zip(KINDS, (certificate, refusal, self.request(unit).id)):
-            self.answers['{}_{}'.format(unit.name, kind)] = text  # '' deletes
+        refusal = '' if certificate else fit_reason(refusal)
+        for key, text in zip(KEYS, (certificate, refusal, self.request(unit).id)):
+            self.answers[f'{unit.name}_{key}'] = text  # '' deletes
 
     def members(self, leaver: Optional[ops.Unit] = None) -> List[ops.Unit]:
-        """This unit and its peers. Who has left is none of them, and its answer is deleted.
-
-        On Juju 4 nobody is told who has left, but the plan does not list them any more.
-        """
-        planned = self.planned()
-
-        def has_left(name: str) -> bool:
-            return planned is not None and name not in planned \
-                or leaver is not None and name == leaver.name != self.unit.name
-
-        key = re.compile('({}/[0-9]+)_({})'.format(re.escape(self.unit.app.name), '|'.join(KINDS)))
-        for found in [key.fullmatch(each) for each in self.answers]:
-            if found and has_left(found[1]):
-                self.answers[found[0]] = ''
+        """This unit and its peers, without those that have left."""
         return sorted((unit for unit in self.relation.units | {self.unit}
-                       if not has_left(unit.name)), key=lambda unit: unit.name)
+                       if not self.has_left(unit.name, leaver)), key=lambda unit: unit.name)
 
+    def forget_leavers(self, leaver: Optional[ops.Unit] = None) -> None:
+        """Delete the answers to units that have left."""
+        name = re.compile(f'({re.escape(self.unit.app.name)}/(?:0|[1-9][0-9]*))_({"|".join(KEYS)})')
+        for key in map(name.fullmatch, list(self.answers)):
+            if key and self.has_left(key[1], leaver):
+                self.answers[key[0]] = ''
+
+    def has_left(self, name: str, leaver: Optional[ops.Unit]) -> bool:
+        """Whether that unit is the one that departs, or none that Juju expects.
+
+        Juju 4 tells nobody of a departure, and goes on listing who has left in the relation.
+        """
+        return self.planned is not None and name not in self.planned \
+            or leaver is not None and name == leaver.name != self.unit.name
+
+    @functools.cached_property
     def planned(self) -> Optional[Set[str]]:
         """The names of the units by goal-state; None where it does not list this very unit."""
         try:
