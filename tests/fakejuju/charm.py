@@ -5,6 +5,11 @@ charm with peer relations has is looked at.
 """
 import json
 import re
+import shutil
+import stat
+import zipfile
+import zlib
+from pathlib import Path
 from typing import Any, Dict
 
 import yaml
@@ -203,3 +208,20 @@ def choose(bases, asked, version):
         raise failure('base "{}" is not supported, supported bases are: {}'.format(
             asked.split('/')[0], ', '.join(bases)))
     return asked.split('/')[0] if asked else newest if newest in bases else bases[0]
+
+
+def unpack(path, target, version):
+    """Check a charm file and unpack it: (metadata, bases). Modes matter, hooks are executable."""
+    try:
+        with zipfile.ZipFile(str(path)) as archive:
+            names = archive.namelist()
+            found = check(lambda name: archive.read(name) if name in names else None, version)
+            for member in archive.infolist():
+                file = Path(archive.extract(member, str(target)))
+                mode = stat.S_IMODE(member.external_attr >> 16)
+                if mode and not file.is_dir():
+                    file.chmod(mode)
+    except (OSError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+        shutil.rmtree(str(target), ignore_errors=True)
+        raise zipfile.BadZipFile(str(error))
+    return found

@@ -18,12 +18,10 @@ import pickle
 import re
 import shlex
 import shutil
-import stat
 import sys
 import time
 import uuid
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, Dict
 
@@ -111,7 +109,7 @@ class Store:
     def bring(self, path):
         """Unpack a charm file: where, its metadata and its bases."""
         target = self.directory / 'charms' / uuid.uuid4().hex
-        return (str(target), *unpack(path, target, version_of_juju()))
+        return (str(target), *charm.unpack(path, target, version_of_juju()))
 
     def step(self, app, juju, unit):
         """Run the unit's next hook, and keep what came of it before anything else is done."""
@@ -197,23 +195,6 @@ def elect(model):
     alive = [name for name in model.alive() if model.unit(name).life == 'alive']
     if model.leader is None and alive:
         model.elect(alive[0])
-
-
-def unpack(path, target, version):
-    """Check a charm file and unpack it: (metadata, bases). Modes matter, hooks are executable."""
-    try:
-        with zipfile.ZipFile(str(path)) as archive:
-            names = archive.namelist()
-            found = charm.check(lambda name: archive.read(name) if name in names else None, version)
-            for member in archive.infolist():
-                file = Path(archive.extract(member, str(target)))
-                mode = stat.S_IMODE(member.external_attr >> 16)
-                if mode and not file.is_dir():
-                    file.chmod(mode)
-    except (OSError, RuntimeError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        shutil.rmtree(str(target), ignore_errors=True)
-        raise zipfile.BadZipFile(str(error))
-    return found
 
 
 def version_of_juju(version=None):

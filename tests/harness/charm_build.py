@@ -1,4 +1,4 @@
-"""The real charm-build, offline: interface from this checkout, base layer from tests/layers.
+"""The real charm-build, offline: interface from this checkout, base layer from fakejuju/layers.
 
 `python tests/harness/charm_build.py FILE` makes a charm file of the example.
 """
@@ -26,7 +26,7 @@ def build(layer, target, *options, directory=None):
              '--layer-index', 'file:///nonexistent/',
              '--build-dir', str(target), '--cache-dir', os.path.join(scratch, 'cache'),
              *options, str(layer)],
-            env=dict(os.environ, CHARM_LAYERS_DIR=str(TESTS / 'layers'),
+            env=dict(os.environ, CHARM_LAYERS_DIR=str(TESTS / 'fakejuju/layers'),
                      CHARM_INTERFACES_DIR=scratch),
             cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
     built, = Path(target).iterdir()

@@ -1,0 +1,33 @@
+"""What a hook may meet with, by the names that `fakejuju run` and the pytest fixture use."""
+from typing import Any, Dict
+
+# Their effect on Juju.run; those of WITH_NUMBER happen at that call of a hook tool.
+FAULTS: Dict[str, Any] = {
+    'kill': lambda juju, number: {'kill_at': number},
+    'fail': lambda juju, number: {'fail_at': number},
+    'interrupted': lambda juju, number: {'interrupted_at': number},
+    'regained': lambda juju, number: {'on_call': {number: lambda: regain(juju.model)}},
+    'exit': lambda juju, number: {'exit': number},
+    'uncommitted': lambda juju, number: {'fail_commit': True},
+    'deposed': lambda juju, number: {'depose_before_commit': True},
+    'again': lambda juju, number: {'again': True},
+    'skipped': None,
+}
+WITH_NUMBER = 'kill', 'fail', 'interrupted', 'regained', 'exit'
+
+
+def regain(model):
+    leader = model.leader
+    model.depose()
+    if leader:
+        model.elect(leader)
+
+
+def calls(run):
+    """How many calls of hook tools count for faults: all but those of juju-log."""
+    return len([call for call in run.calls if call.argv[0] != 'juju-log'])
+
+
+def met(run, kind, at):
+    """Whether the hook met with that fault: there was one, with so many calls."""
+    return bool(run.env) and (kind == 'exit' or calls(run) >= at)
