@@ -710,13 +710,19 @@ def application_status(app):
                       for endpoint, each in metadata['peers'].items()}}
 
 
+def workload(model, name):
+    """(status, message) of a unit, as `juju status` shows it."""
+    unit = model.unit(name)
+    if unit.failed:
+        return 'error', 'hook failed: "{}"'.format(unit.failed.name)
+    if not unit.installed and unit.status[0] == 'unknown':
+        return 'waiting', 'installing agent'
+    return unit.status
+
+
 def unit_status(app, name):
     unit = app.model.unit(name)
-    current, message = unit.status
-    if not unit.installed and current == 'unknown':
-        current, message = 'waiting', 'installing agent'
-    if unit.failed:
-        current, message = 'error', 'hook failed: "{}"'.format(unit.failed.name)
+    current, message = workload(app.model, name)
     result = {
         'workload-status': dict({'current': current}, **({'message': message} if message else {})),
         'juju-status': {'current': 'executing' if app.model.next_hook(name) else 'idle',

@@ -1,8 +1,10 @@
-"""`python -m fakejuju run CHARM`: deploy a built reactive charm and show what its units do.
+"""`fakejuju run CHARM`: deploy a built reactive charm and show what its units do.
 
 CHARM is a directory or a charm file. Hooks are real processes, one per unit in turn, until none
 is due. The timeline tells of each hook its calls of hook tools, the flags that charms.reactive
-set and cleared, and what came into bags; `--format mermaid` draws flags and bags.
+set and cleared, what came into bags, how the workload status changed, and the warnings and errors
+that it logged; `--format mermaid` draws flags and bags. Flags of layer:basic that last for one hook
+(`config.changed`, `config.set.OPTION` and their like) are left out.
 
 `--fault` has a hook meet with something, HOOK counting those of all units: kill=CALL, fail=CALL
 and interrupted=CALL at that call of a hook tool, exit=CODE, uncommitted, deposed (before the
@@ -21,29 +23,16 @@ import argparse
 import re
 import sys
 import tempfile
-import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any, Dict
 
-from fakejuju import Juju, NotModelled
-from fakejuju.charm import check
-from fakejuju.cli import FAILURES, elect, unpack, version_of_juju
-from fakejuju.tools import ToolError, failure
-
-# Their effect on Juju.run; those of WITH_NUMBER happen at that call of a hook tool.
-FAULTS: Dict[str, Any] = {
-    'kill': lambda juju, number: {'kill_at': number},
-    'fail': lambda juju, number: {'fail_at': number},
-    'interrupted': lambda juju, number: {'interrupted_at': number},
-    'regained': lambda juju, number: {'on_call': {number: lambda: regain(juju.model)}},
-    'exit': lambda juju, number: {'exit': number},
-    'uncommitted': lambda juju, number: {'fail_commit': True},
-    'deposed': lambda juju, number: {'depose_before_commit': True},
-    'again': lambda juju, number: {'again': True},
-    'skipped': None,
-}
-WITH_NUMBER = 'kill', 'fail', 'interrupted', 'regained', 'exit'
+from .cli import FAILURES, elect, version_of_juju, workload
+from .faults import FAULTS, WITH_NUMBER, met
+from .model import NotModelled
+from .runner import Juju
+from .tools import ToolError, failure
+from .usable import Unusable, open_charm
 
 EVENTS: Dict[str, Any] = {
     'lose': lambda juju, bags, unit: juju.lose_unitdata(unit),
@@ -55,14 +44,9 @@ EVENTS: Dict[str, Any] = {
     'elect': lambda juju, bags, unit: juju.elect(unit),
     'status': lambda juju, bags: [juju.update_status(unit) for unit in juju.units()],
 }
+# layer:basic sets them at the start of each hook and clears them at its end.
+OF_ONE_HOOK = re.compile(r'config\.(changed$|(changed|set|default)\.)')
 NETWORK = ('ingress-address', 'egress-subnets', 'private-address')
-
-
-def regain(model):
-    leader = model.leader
-    model.depose()
-    if leader:
-        model.elect(leader)
 
 
 def fault(text):
@@ -79,12 +63,6 @@ def positive(text):
     if not re.match(r'[1-9][0-9]*\Z', text):
         raise argparse.ArgumentTypeError('{!r} is no positive number'.format(text))
     return int(text)
-
-
-def met(run, kind, at):
-    """Whether the hook met with that fault: there was one, with so many calls."""
-    calls = [call for call in run.calls if call.argv[0] != 'juju-log']
-    return bool(run.env) and (kind == 'exit' or len(calls) >= at)
 
 
 def event(text):
@@ -107,8 +85,9 @@ def flag_changes(before, after, log):
             if (what == 'set') is not (flag in flags):  # flags that stay are told again
                 flags ^= {flag}
                 changes.append((what, flag))
-    return changes + [('set' if flag in after else 'cleared', flag)
-                      for flag in sorted(flags ^ set(after))]
+    changes += [('set' if flag in after else 'cleared', flag)
+                for flag in sorted(flags ^ set(after))]
+    return [(what, flag) for what, flag in changes if not OF_ONE_HOOK.match(flag)]
 
 
 class Names:
@@ -150,7 +129,7 @@ class Timeline:
     def tell(self, text):
         print(text, file=self.output)
 
-    def show(self, run, flags):
+    def show(self, run, flags, status):
         self.number += 1
         about = ' ({})'.format(run.hook.remote_unit) if run.hook.remote_unit else ''
         end = run.error and '  {}COMMITTED: {}'.format('' if run.committed else 'NOT ', run.error)
@@ -164,6 +143,11 @@ class Timeline:
             self.tell('       {} {}'.format(what, flag))
         for owner, told in self.names.changes(run):
             self.tell('       {} {}'.format(owner, told))
+        if status:
+            self.tell('       status ' + ': '.join(filter(None, status)))
+        for level, text in run.log:
+            for line in text.splitlines() if level in ('WARNING', 'ERROR') else ():
+                self.tell('       {} {}'.format(level, line))
 
     def skipped(self, unit, hook):
         self.number += 1
@@ -187,7 +171,7 @@ class Mermaid(Timeline):
         app, _, number = owner.partition('/')
         return 'u' + number if number else 'app'
 
-    def show(self, run, flags):
+    def show(self, run, flags, status):
         told = [flag for what, flag in flags if what == 'set']
         changes = self.names.changes(run)
         if not run.committed:
@@ -242,7 +226,7 @@ def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
         for unit in busy:
             if not juju.next_hook(unit):
                 continue
-            before = set(juju.flags(unit))
+            before, status = set(juju.flags(unit)), workload(juju.model, unit)
             number += 1
             kind, at = faults.get(number, ('', 0))
             if kind == 'skipped':
@@ -250,7 +234,9 @@ def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
                 del left[number]
             else:
                 run = juju.run(unit, **FAULTS[kind](juju, at) if kind else {})
-                view.show(run, flag_changes(before, juju.flags(unit), run.log))
+                now = workload(juju.model, unit)
+                view.show(run, flag_changes(before, juju.flags(unit), run.log),
+                          now if now != status else None)
                 if kind and met(run, kind, at):
                     del left[number]
                 failures[unit] = 0 if run.committed else failures[unit] + 1
@@ -266,10 +252,7 @@ def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
                 let_happen()
 
 
-def main(arguments):
-    parser = argparse.ArgumentParser(prog='python -m fakejuju', description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    command = parser.add_subparsers(dest='command', required=True).add_parser('run')
+def add_arguments(command):
     command.add_argument('charm', type=Path)
     command.add_argument('--units', type=positive, default=3)
     command.add_argument('--remove-leader-after', type=positive, metavar='HOOKS')
@@ -277,24 +260,20 @@ def main(arguments):
     command.add_argument('--fault', type=fault, action='append', default=[], metavar='HOOK:KIND')
     command.add_argument('--after', type=event, action='append', default=[], metavar='HOOK:EVENT')
     command.add_argument('--format', choices=sorted(FORMATS), default='timeline')
-    options = parser.parse_args(arguments)
-    if len(dict(options.fault)) < len(options.fault):
-        parser.error('a hook meets with one fault at most')
+
+
+def run(options):
+    """Do what the arguments say; the exit code."""
     with tempfile.TemporaryDirectory() as directory:
         try:
-            charm, version = options.charm, version_of_juju(options.juju or 'without version')
-            if charm.is_dir():
-                check(lambda name: (charm / name).read_bytes() if (charm / name).is_file()
-                      else None, version)
-            else:
-                charm = Path(directory) / 'charm'
-                unpack(options.charm, charm, version)
+            version = version_of_juju(options.juju or 'without version')
+            charm = open_charm(options.charm, Path(directory) / 'charm', version)
             with Juju(charm, Path(directory) / 'units', real=True, version=version) as juju:
                 return show(juju, options.units, FORMATS[options.format](sys.stdout),
                             options.fault, options.remove_leader_after, options.after)
-        except (ToolError, NotModelled) as error:
-            text = error if isinstance(error, ToolError) else 'not modelled: {}'.format(error)
-        except (OSError, zipfile.BadZipFile) as error:
-            text = 'no charm at {}: {}'.format(options.charm, error)
+        except (ToolError, Unusable) as error:
+            text = str(error)
+        except NotModelled as error:
+            text = 'not modelled: {}'.format(error)
         print('ERROR', text, file=sys.stderr)
         return 1

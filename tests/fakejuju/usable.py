@@ -1,4 +1,4 @@
-"""Which charms the kit runs: built ones, for this Python; else one sentence says why not."""
+"""Which charms can be run here: those that are built, and for this Python."""
 import sys
 import zipfile
 from pathlib import Path
@@ -7,53 +7,49 @@ from packaging.tags import sys_tags
 from packaging.utils import parse_wheel_filename
 
 from .charm import check, unpack
-from .model import NotModelled
-from .tools import ToolError, failure
 
 
 class Unusable(Exception):
-    """There is no charm that hooks can be run of; one sentence says why."""
+    """There is no charm whose hooks can run here; the text is a sentence that says why."""
 
 
-def usable(path, target, version):
-    """The directory of the built charm at `path`, which is one, or a charm file to unpack there."""
+def open_charm(path, target, version):
+    """The directory of the charm at `path`; a charm file is unpacked, in `target`.
+
+    Raises as charm.py for what Juju refuses, and Unusable for what is no charm or is not built.
+    """
     path = Path(path)
-    if not path.exists():
-        raise Unusable('no charm at {}: there is no such file or directory'.format(path))
-    directory = path if path.is_dir() else Path(target)
+    if path.is_dir():
+        expect_built(path, path)
+        check(lambda name: (path / name).read_bytes() if (path / name).is_file() else None, version)
+        return path
     try:
-        if path.is_dir():
-            not_built(path)
-            check(lambda name: (path / name).read_bytes() if (path / name).is_file() else None,
-                  version)
-        else:
-            unpack(path, directory, version)
-            not_built(directory)
-    except NotModelled as error:
-        raise Unusable('{}: fakejuju does not model {}'.format(path, error))
-    except (ToolError, zipfile.BadZipFile) as error:
+        unpack(path, target, version)
+    except (OSError, zipfile.BadZipFile) as error:
         raise Unusable('no charm at {}: {}'.format(path, error))
-    return directory
+    expect_built(Path(target), path)
+    return Path(target)
 
 
-def not_built(directory):
-    """Refuse the directory of a charm that has yet to be built."""
-    if not (directory / 'hooks').is_dir() and not (directory / 'dispatch').exists() and any(
-            (directory / name).exists()
-            for name in ('layer.yaml', 'metadata.yaml', 'charmcraft.yaml')):
-        raise failure('it is not built, having neither hooks nor dispatch; run charm-build (or '
-                      'charmcraft pack) and name what it makes')
+def expect_built(directory, path):
+    """Refuse a layer, or another source of a charm, which has yet to be built."""
+    sources = 'layer.yaml', 'charmcraft.yaml', 'metadata.yaml'
+    if not (directory / 'hooks').is_dir() and not (directory / 'dispatch').exists() \
+            and any((directory / name).exists() for name in sources):
+        raise Unusable('the charm at {} is not built, for it has neither hooks nor dispatch: run '
+                       'charm-build (or charmcraft pack), and name the charm that it makes'
+                       .format(path))
 
 
-def installable(directory):
-    """Refuse a charm that cannot be tested in this Python, or not without harm to this machine."""
+def expect_harmless(directory, path):
+    """Refuse a charm for another Python, and one whose hooks would change this machine."""
     here = set(sys_tags())
     for wheel in sorted(Path(directory, 'wheelhouse').glob('*.whl')):
         if not parse_wheel_filename(wheel.name)[3] & here:
-            raise Unusable('{} is built for another Python than this {}.{}: {} is in its wheelhouse'
-                           .format(directory, *sys.version_info[:2], wheel.name))
+            raise Unusable('the charm at {} is built for another Python than this, {}.{}: {} is in '
+                           'its wheelhouse'.format(path, *sys.version_info[:2], wheel.name))
     library = Path(directory, 'lib/charms/layer/basic.py')
     if library.exists() and 'Stands in for' not in library.read_text():
-        raise Unusable('{} is built on the real layer:basic, whose hooks install packages on this '
-                       'machine; build it with the one that `fakejuju layers` names'
-                       .format(directory))
+        raise Unusable('the charm at {} is built on the real layer:basic, whose hooks install '
+                       'packages on this machine: build it on the one that `fakejuju layers` names'
+                       .format(path))

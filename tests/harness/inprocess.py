@@ -8,7 +8,6 @@ the process. test_random_histories.py holds it against forked hooks.
 For charms that start no processes but hook tools.
 """
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -18,7 +17,7 @@ import sys
 import warnings
 from typing import Any, Dict, List
 
-import hook_server
+from fakejuju import hook_server
 from fakejuju.model import NotModelled
 from fakejuju.reactive import PASSING
 from fakejuju.runner import Killed
@@ -39,8 +38,7 @@ class Frameworks:
     charm = None  # the last hook's: its metadata.yaml, which takes long to parse, stays parsed
 
     def __init__(self, charm, values):
-        for name in hook_server.PRELOADED:
-            importlib.import_module(name)
+        hook_server.preload()
         from charmhelpers.core import hookenv, unitdata
         from charms.reactive import RelationBase, bus, trace
         if not self.registered:

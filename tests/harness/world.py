@@ -46,6 +46,24 @@ def certificate(text):
     return pem('CERTIFICATE', text)
 
 
+# What layer:basic's hooks do; of its own it does nothing, so all calls are the interface's.
+HOOK = '''#!/usr/bin/env python3
+import platform
+import sys
+
+if not hasattr(platform, 'linux_distribution'):
+    # charmhelpers 1.2.1 refuses to be imported on Debian; it asks this function first, which
+    # Python 3.8 has removed.
+    platform.linux_distribution = lambda: ('Ubuntu', '', '')
+
+sys.path.append('lib')
+
+from charms.reactive import main
+
+main()
+'''
+
+
 def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', metadata=METADATA):
     """Put a charm together as `charm build` does (test_end_to_end.py runs the real one)."""
     shutil.copytree(str(layer), str(charm), dirs_exist_ok=True)
@@ -54,7 +72,6 @@ def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', met
     interface.mkdir(parents=True)
     (interface / '__init__.py').touch()
     shutil.copy(str(peers), str(interface / 'peers.py'))
-    template = (TESTS / 'layers/basic/hooks/hook.template').read_text()
     names = ['install', 'config-changed', 'leader-elected', 'leader-settings-changed', 'start',
              'stop', 'update-status', 'upgrade-charm']
     for endpoint in metadata['peers']:
@@ -64,7 +81,7 @@ def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', met
     actions = ['act', 'renew', 'repeat', 'slow', 'finish', 'refuse', 'reissue']
     for path in [charm / 'hooks' / name for name in names] \
             + [charm / 'actions' / name for name in actions]:
-        path.write_text(template.format(path.name))
+        path.write_text(HOOK)
         path.chmod(0o755)
     return charm
 

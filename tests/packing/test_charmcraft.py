@@ -38,7 +38,7 @@ def without_snaps(project, bin):
     assert part.pop('build-snaps') == ['charm']
     part['build-environment'] += [
         {'PATH': os.pathsep.join([str(bin), '/usr/bin', '/bin'])},
-        {'CHARM_LAYERS_DIR': str(TESTS / 'layers')}, {'CHARM_HIDE_METRICS': '1'}]
+        {'CHARM_LAYERS_DIR': str(TESTS / 'fakejuju/layers')}, {'CHARM_HIDE_METRICS': '1'}]
     (project / 'charmcraft.yaml').write_text(yaml.safe_dump(charmcraft, sort_keys=False))
     bin.mkdir()
     (bin / 'charm').write_text('#!/bin/sh\ncommand=$1\nshift\nexec {}/charm-$command "$@"\n'.format(

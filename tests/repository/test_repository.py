@@ -54,7 +54,7 @@ def shell(tmp_path):
     bin = tmp_path / 'bin'
     bin.mkdir()
     (bin / 'charm-build').symlink_to(shutil.which(os.environ.get('CHARM_BUILD', 'charm-build')))
-    env = dict(os.environ, CHARM_LAYERS_DIR=str(TESTS / 'layers'), TMPDIR=str(tmp_path),
+    env = dict(os.environ, CHARM_LAYERS_DIR=str(TESTS / 'fakejuju/layers'), TMPDIR=str(tmp_path),
                CHARM_BUILD_DIR=str(tmp_path / 'builds'), CHARM_HIDE_METRICS='1',
                FAKEJUJU=str(tmp_path / 'models'), JUJU_MODEL='readme',
                PATH=os.pathsep.join([str(bin), str(TESTS / 'fakejuju'), os.environ['PATH']]))

@@ -1,8 +1,9 @@
 """A process with the frameworks imported, from which hooks are forked.
 
 What it does for a hook is what the kernel would do for the process of its own: the hook's
-environment and nothing else, its directory, its file run as `__main__`. Hook tools are not
-started as processes either, their calls go straight to the agent's socket.
+environment and nothing else, its directory, its file run as `__main__`. Hook tools that it calls
+by `subprocess.run` and its like are not started as processes either, their calls go straight to the
+agent's socket.
 """
 import gc
 import importlib
@@ -15,7 +16,6 @@ import subprocess
 import sys
 import traceback
 
-import fakejuju
 from fakejuju.tools import NOT_MODELLED, TOOLS
 
 if not hasattr(platform, 'linux_distribution'):
@@ -23,7 +23,17 @@ if not hasattr(platform, 'linux_distribution'):
     # Python 3.8 has removed.
     setattr(platform, 'linux_distribution', lambda: ('Ubuntu', '', ''))
 
-PRELOADED = ('charms.reactive', 'ops', 'yaml', 'sqlite3', 'tempfile', 'uuid')
+PRELOADED = 'charms.reactive', 'ops', 'yaml', 'sqlite3', 'tempfile', 'uuid'
+
+
+def preload():
+    """Import what hooks will, as far as it is installed."""
+    for name in PRELOADED:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
 
 
 def answer_hook_tools(ask, write):
@@ -77,8 +87,10 @@ def run_hook(request):
     os.environ.update(request['env'])
     sys.dont_write_bytecode = False  # the caller's choice, not the hook's
     os.chdir(request['directory'])
-    sys.argv = [request['file']]
-    client = runpy.run_path(os.path.join(os.path.dirname(fakejuju.__file__), 'hook-tool'))
+    sys.argv, sys.path[0] = [request['file']], os.path.dirname(request['file'])
+    # `charms` looked for its parts when it was imported; those of the charm's layers are below lib.
+    sys.modules['charms'].__path__.append('lib/charms')
+    client = runpy.run_path(os.path.join(os.path.dirname(__file__), 'hook-tool'))
     answer_hook_tools(client['ask'], lambda fd, text: os.write(fd, text.encode()))
     return exit_code_of(request['file'])
 
@@ -88,6 +100,8 @@ def exit_code_of(file):
         runpy.run_path(file, run_name='__main__')
         return 0
     except SystemExit as error:
+        if isinstance(error.code, str):
+            print(error.code, file=sys.stderr)
         return error.code if isinstance(error.code, int) else int(bool(error.code))
     except BaseException:
         traceback.print_exc()
@@ -95,8 +109,7 @@ def exit_code_of(file):
 
 
 def main():
-    for name in PRELOADED:
-        importlib.import_module(name)
+    preload()
     gc.freeze()  # children would copy every page that a collection touches
     for line in sys.stdin:
         child = os.fork()
@@ -106,7 +119,3 @@ def main():
         _, status = os.waitpid(child, 0)
         print(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status),
               flush=True)
-
-
-if __name__ == '__main__':
-    main()
