@@ -30,8 +30,8 @@ import yaml
 from . import charm
 from .model import TASKS, NotModelled
 from .runner import Juju
-from .tools import (APPLICATION, UNIT_NAME, WORD, ToolError, failure, go_json, none_left, parse,
-                    place, usage)
+from .tools import (APPLICATION, LEVELS, UNIT_NAME, WORD, ToolError, failure, go_json, none_left,
+                    parse, place, usage)
 
 MARK = 'models of fakejuju, format 4\n'
 # A unit's failures of one hook in a row after which a command does not wait any longer.
@@ -164,16 +164,18 @@ class Store:
         return run
 
 
-def lines(run):
-    """Of a run, for debug-log, in its form."""
+def lines(run, level='UNSPECIFIED'):
+    """Of a run, for debug-log, in its form; of that level and above."""
+    shown = LEVELS[LEVELS.index(level):]
     messages = [(level, 'juju-log', text) for level, text in run.log]
     if run.hook.kind not in TASKS:
         messages += [('WARNING', run.hook.name, text) for text in run.stderr.splitlines()]
         if not run.committed:
             messages.append(('ERROR', run.hook.name, 'hook failed: ' + run.error))
     for level, source, text in messages:
-        yield 'unit-{}: {} {} unit.{}.{} {}\n'.format(
-            run.unit.replace('/', '-'), time.strftime('%H:%M:%S'), level, run.unit, source, text)
+        if level in shown:
+            yield 'unit-{}: {} {} unit.{}.{} {}\n'.format(run.unit.replace(
+                '/', '-'), time.strftime('%H:%M:%S'), level, run.unit, source, text)
 
 
 def home():
@@ -588,6 +590,11 @@ def wrong_params(action, given, closed):
     return 'validation failed: ' + '; '.join(wrong) if wrong else ''
 
 
+def with_defaults(action, given):
+    return {**{key: each['default'] for key, each in (action.get('params') or {}).items()
+               if 'default' in each}, **given}
+
+
 def run(store, arguments):
     options, positional = parse(arguments, ('params', 'wait'))
     as_json(options)
@@ -628,9 +635,7 @@ def run(store, arguments):
         task: Dict[str, Any] = {
             'status': 'error', 'message': 'cannot run "{}" action: {}'.format(name, wrong)}
     else:
-        params = {key: each['default'] for key, each in (action.get('params') or {}).items()
-                  if 'default' in each}
-        params.update(given)
+        params = with_defaults(action, given)
         task = store.task(unit, lambda juju, unit: juju.action(unit, name, **params)).task()
     print('Running operation {} with 1 task\n  - task {} on unit-{}\n\nWaiting for task {}...'
           .format(store.tasks - 1, store.tasks, unit.replace('/', '-'), store.tasks),

@@ -2,9 +2,9 @@
 
 CHARM is a directory or a charm file. Hooks are real processes, one per unit in turn, until none
 is due. The timeline tells of each hook its calls of hook tools, the flags that charms.reactive
-set and cleared, what came into bags, how the workload status changed, and the warnings and errors
-that it logged; `--format mermaid` draws flags and bags. Flags of layer:basic that last for one hook
-(`config.changed`, `config.set.OPTION` and their like) are left out.
+set and cleared, what came into bags, the workload status where the charm changed it, and the
+warnings and errors that it logged; `--format mermaid` draws flags and bags. Flags of layer:basic
+that last for one hook (`config.changed`, `config.set.OPTION` and their like) are left out.
 
 `--fault` has a hook meet with something, HOOK counting those of all units: kill=CALL, fail=CALL
 and interrupted=CALL at that call of a hook tool, exit=CODE, uncommitted, deposed (before the
@@ -27,7 +27,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict
 
-from .cli import FAILURES, elect, version_of_juju, workload
+from .cli import FAILURES, elect, version_of_juju
 from .faults import FAULTS, WITH_NUMBER, met
 from .model import NotModelled
 from .runner import Juju
@@ -143,7 +143,7 @@ class Timeline:
             self.tell('       {} {}'.format(what, flag))
         for owner, told in self.names.changes(run):
             self.tell('       {} {}'.format(owner, told))
-        if status:
+        if status and 'status-set' in tools:  # Juju sets one of its own around some hooks
             self.tell('       status ' + ': '.join(filter(None, status)))
         for level, text in run.log:
             for line in text.splitlines() if level in ('WARNING', 'ERROR') else ():
@@ -226,7 +226,7 @@ def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
         for unit in busy:
             if not juju.next_hook(unit):
                 continue
-            before, status = set(juju.flags(unit)), workload(juju.model, unit)
+            before, status = set(juju.flags(unit)), juju.status(unit)
             number += 1
             kind, at = faults.get(number, ('', 0))
             if kind == 'skipped':
@@ -234,9 +234,8 @@ def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
                 del left[number]
             else:
                 run = juju.run(unit, **FAULTS[kind](juju, at) if kind else {})
-                now = workload(juju.model, unit)
                 view.show(run, flag_changes(before, juju.flags(unit), run.log),
-                          now if now != status else None)
+                          juju.status(unit) if juju.status(unit) != status else None)
                 if kind and met(run, kind, at):
                     del left[number]
                 failures[unit] = 0 if run.committed else failures[unit] + 1

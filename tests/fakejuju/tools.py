@@ -586,7 +586,7 @@ def action_fail(context, arguments, stdin):
 
 # The rest.
 
-LEVELS = {'UNSPECIFIED', 'TRACE', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'}
+LEVELS = 'UNSPECIFIED', 'TRACE', 'DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL'
 
 
 def juju_log(context, arguments, stdin):

@@ -1,6 +1,7 @@
 """Stands in for layer:options: what layer.yaml of the built charm says under `options`."""
 import os
 import sys
+import types
 from pathlib import Path
 
 import yaml
@@ -20,7 +21,7 @@ def get(section=None, option=None, layer_file='layer.yaml'):
     return found.get(option) if option else found
 
 
-class Callable(sys.modules[__name__].__class__):
+class Callable(types.ModuleType):
     """`layer.options('NAME')`, an older form of `layer.options.get('NAME')`."""
 
     def __call__(self, section=None, layer_file='layer.yaml'):
