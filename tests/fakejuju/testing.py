@@ -42,6 +42,12 @@ class Task:
     def success(self):
         return self.status == 'completed' and self.return_code == 0
 
+    def __str__(self):
+        told = ['{}: {}'.format(name.replace('_', ' '), value) for name, value in (
+            ('message', self.message), ('results', self.results), ('log', self.log),
+            ('stdout', self.stdout), ('stderr', self.stderr)) if value]
+        return '\n'.join(['{}, return code {}'.format(self.status, self.return_code)] + told)
+
 
 class TaskError(Exception):
     """An action or `exec` failed; `task` tells how."""

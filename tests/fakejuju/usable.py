@@ -19,6 +19,8 @@ def open_charm(path, target, version):
     Raises as charm.py for what Juju refuses, and Unusable for what is no charm or is not built.
     """
     path = Path(path)
+    if not path.exists():
+        raise Unusable('no charm at {}: there is no such file or directory'.format(path))
     if path.is_dir():
         expect_built(path, path)
         check(lambda name: (path / name).read_bytes() if (path / name).is_file() else None, version)
