@@ -52,10 +52,11 @@ import hashlib
 import os
 import re
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from subprocess import CalledProcessError
-from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import (Any, Dict, Iterable, Iterator, List, MutableMapping, NamedTuple, Optional,
+                    Sequence, Set, Tuple)
 
 from charmhelpers.core import hookenv, unitdata
 from charms.reactive import RelationBase, clear_flag, is_flag_set, set_flag
@@ -70,6 +71,7 @@ CERTIFICATE, REFUSAL, ANSWER_ID = '{}_signed_certificate', '{}_refusal', '{}_csr
 
 SERVER_CERT = 'tls.server.certificate'  # unitdata: the key that the original's README reads
 RECORD = 'interface.tls'  # unitdata: see `Record`
+TAKEN = {'taken': True}  # an outcome
 
 # The size in bytes of a request or an answer, also of what peers send; and of a refusal.
 MAX_BYTES, MAX_REASON = 64 * 1024, 1024
@@ -80,7 +82,7 @@ PEM_BLOCK = (r'(?:\A\ufeff|^)' + PEM_BEGIN + r'\n((?:[ \t]*[0-9A-Za-z+/=][0-9A-Z
              r'-----END \1-----[ \t]*\r?$')
 BASE64 = '(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?\\Z'
 # How a private key begins: PEM, OpenSSH and OpenPGP; `openssl pkey -text`; PuTTY.
-PRIVATE_KEY = (r'(?:-{0,5} ?BEGIN .*PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----|(\w+ )?Private-Key: ?'
+PRIVATE_KEY = (r'(?:-{0,5} ?BEGIN .*PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----|Private-Key:'
                r'|PuTTY-User-Key-File-|Private-Lines:)')
 
 # How many digits of N are believed. In an answer's id they are fewer than in a unit's own bag, and
@@ -94,7 +96,7 @@ FULL_LOOK = ('update-status', 'leader-elected', 'upgrade-charm')
 # Only these hooks ask a refused unit for another CSR, so no layer can loop.
 ASK_AGAIN = ('update-status', 'config-changed')
 
-Bag = Mapping[str, Optional[str]]  # None is a key that this hook has deleted
+Bag = MutableMapping[str, Optional[str]]  # None is a key that this hook has deleted
 
 
 # Texts.
@@ -114,7 +116,7 @@ def fault_in(text: str, labels: Sequence[str]) -> Optional[str]:
     if '\0' in text:  # a database that ends a text there would have the unit ask for ever
         return 'it has a NUL'
     # At the start of a line only: a subject that a leader quotes may say anything.
-    if re.search('^\ufeff?' + PRIVATE_KEY, text, re.I | re.M):
+    if re.search('^\ufeff?(?:\\w+ (?=Private))?' + PRIVATE_KEY, text, re.I | re.M):
         return 'it holds a private key, and everybody in the model can read relation data'
     blocks = re.findall(PEM_BLOCK, text, re.M)
     # openssl reads no further than a block that is cut off, whatever its label.
@@ -151,20 +153,22 @@ def is_reason(text: str) -> bool:
 
 # The rules of the wire: plain values in, plain values out.
 
-class Request(NamedTuple):
-    id: str
-    csr: str
-
-
 class Answer(NamedTuple):
-    """One of certificate and refusal is None."""
-    id: str
+    id: Optional[str]           # of the request that it is for
+    number: int                 # N of that id; 0 if it has too many digits to be believed
     certificate: Optional[str]
-    refusal: Optional[str]
+    refusal: Optional[str]      # None beside a certificate
+
+
+NO_ANSWER = Answer(None, 0, None, None)
 
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()
+
+
+def id_of(number: int, csr: str) -> str:
+    return '{}-{}'.format(number, sha256(csr))
 
 
 def number_in(text: Optional[str], digits: int) -> int:
@@ -172,18 +176,10 @@ def number_in(text: Optional[str], digits: int) -> int:
     return int(text) if text and re.match('[1-9][0-9]{,%d}\\Z' % (digits - 1), text) else 0
 
 
-def id_of(number: int, csr: str) -> str:
-    return '{}-{}'.format(number, sha256(csr))
-
-
-def number_of(request_id: str, digits: int = REQUEST_DIGITS) -> int:
-    return number_in(request_id.split('-')[0], digits)
-
-
-def request_in(bag: Bag) -> Optional[Request]:
-    """The request in a unit's bag, as a leader reads it; None if there is none."""
-    number, csr = number_in(bag.get(CSR_NUMBER), REQUEST_DIGITS), bag.get(CSR)
-    return Request(id_of(number, csr), csr) if number and csr else None
+def request_in(bag: Optional[Bag]) -> Tuple[str, str]:
+    """(id, CSR) in a unit's bag, as a leader reads it; ('', '') without a request."""
+    number, csr = number_in((bag or {}).get(CSR_NUMBER), REQUEST_DIGITS), (bag or {}).get(CSR)
+    return (id_of(number, csr), csr) if number and csr else ('', '')
 
 
 def keys_of(unit: str) -> List[str]:
@@ -196,94 +192,81 @@ def values_in(bag: Bag, unit: str) -> List[Optional[str]]:
     return [bag.get(key) for key in keys_of(unit)]
 
 
-def answer_in(bag: Bag, unit: str) -> Optional[Answer]:
-    """The answer that stands there for that unit; None if a unit can take nothing of it.
+def answer_in(bag: Bag, unit: str) -> Answer:
+    """The answer that stands there for that unit; NO_ANSWER if a unit can take nothing of it.
 
     A certificate that is not sound is no answer, also where a refusal stands beside it.
     """
     certificate, refusal, request_id = values_in(bag, unit)
-    if not re.match('[1-9][0-9]*-[0-9a-f]{64}\\Z', request_id or ''):
-        return None
-    if certificate:
-        return None if fault_in(certificate, CERTIFICATE_LABELS) \
-            else Answer(request_id, certificate, None)
-    return Answer(request_id, None, refusal) if is_reason(refusal or '') else None
+    match = re.match('([1-9][0-9]*)-[0-9a-f]{64}\\Z', request_id or '')
+    is_usable = not fault_in(certificate, CERTIFICATE_LABELS) if certificate \
+        else is_reason(refusal or '')
+    return Answer(request_id, number_in(match.group(1), ANSWER_DIGITS), certificate,
+                  None if certificate else refusal) if match and is_usable else NO_ANSWER
 
 
-def answered_number(bag: Bag, unit: str) -> int:
-    """The N of the answer that stands there for that unit; 0 without one."""
-    answer = answer_in(bag, unit)
-    return number_of(answer.id, ANSWER_DIGITS) if answer else 0
-
-
-def waits(unit: str, request_id: str, bag: Bag) -> bool:
-    """Whether that request of that unit needs an answer beside what stands there."""
-    answer = answer_in(bag, unit)
-    return not answer or answer.id != request_id \
-        and number_of(answer.id, ANSWER_DIGITS) <= number_of(request_id)
+def waits(request_id: str, answer: Answer) -> bool:
+    """Whether that request needs an answer beside the one that stands there."""
+    number = number_in(request_id.split('-')[0], REQUEST_DIGITS)
+    return request_id != answer.id and number >= answer.number
 
 
 def next_number(unit: str, csr: str, last: int, bag: Bag, answers: Bag) -> int:
     """The N for a new request of `unit`, whose last one had the number `last`."""
     number = 1 + max(last, number_in(bag.get(CSR_NUMBER), OWN_DIGITS),
-                     answered_number(answers, unit))
+                     answer_in(answers, unit).number)
     stands = answers.get(ANSWER_ID.format(unit))  # of any length, beside anything or nothing
     return number + 1 if id_of(number, csr) == stands else number
 
 
-class Step(NamedTuple):
-    """What follows for a unit's own request: it is `csr` (None: ask the layer) under `number`."""
-    csr: Optional[str]
-    number: int
-    publish: bool
+def next_step(record: 'Record', unit: str, bag: Bag, answers: Bag,
+              asks: bool) -> Tuple[Optional[str], int, bool]:
+    """What becomes of a unit's own request: (CSR, N, whether to publish that).
 
-
-def next_step(record: 'Record', unit: str, bag: Bag, answers: Bag) -> Step:
-    """What follows from the unit's record, its own bag and the application bag, row by row."""
+    It follows from the unit's record, its own bag and the application bag, row by row. `asks`:
+    the layer has made the request in this hook, so whatever is in the bag is older.
+    """
     csr, text = bag.get(CSR), bag.get(CSR_NUMBER)
     number = number_in(text, OWN_DIGITS)
+    is_later = number > record.number
     # Nothing is remembered, and the bag has what the original published: adopt that.
     if not record.csr and not record.number and text is None \
             and csr and not fault_in(csr, REQUEST_LABELS):
-        return Step(csr, next_number(unit, csr, 0, bag, answers), publish=True)
+        return csr, next_number(unit, csr, 0, bag, answers), True
     # The bag has a later request, or another one under this number: something was restored, and
     # only the layer knows which key it has.
-    later = number > record.number
-    if csr != record.csr and (later or number == record.number and not record.unpublished):
-        return Step(None, number, publish=False)
+    if csr != record.csr and not asks \
+            and (is_later or number == record.number and not record.unpublished):
+        return None, number, False
     if not record.csr:
-        return Step(None, max(number, record.number), publish=False)
+        return None, max(number, record.number), False
     # The bag has this request under a later number: that counts from now on.
-    last = number if later else record.number
+    last = max(number, record.number)
     # The request has no number yet, or an answer under a greater one leaves it without its own.
-    unserved = later or not record.taken
-    if record.unpublished or unserved and answered_number(answers, unit) > last:
-        return Step(record.csr, next_number(unit, record.csr, last, bag, answers), publish=True)
-    # The bag has an earlier request, or none; the greatest number has a digit too many to be read.
-    return Step(record.csr, last, publish=number < last and text != str(last))
+    is_unserved = is_later or not record.taken
+    if record.unpublished or is_unserved and answer_in(answers, unit).number > last:
+        return record.csr, next_number(unit, record.csr, last, bag, answers), True
+    # The bag has an earlier request, or none. (Of the greatest number a digit is not read.)
+    return record.csr, last, number < last and text != str(last)
 
 
-def obstacle(unit: str, request: Request, csr: Optional[str], order: Sequence[Optional[str]],
-             answers: Bag) -> Optional[str]:
-    """Why that request cannot be answered by what was made for `csr` or the order, or None.
-
-    order: the unit's entry in the record's `handed_out`.
-    """
-    ordered, *digests = order
-    if csr is None and request.id != ordered:
-        return 'the unit has asked anew'
+def obstacle(unit: str, bag: Optional[Bag], answers: Bag, csr: Optional[str],
+             ordered: Optional[str], *digests: str) -> Optional[str]:
+    """Why the request in that bag cannot be answered by what was made for `csr` or for the id
+    `ordered`; None if it can. digests: those of the answers that may be replaced."""
+    request_id, current = request_in(bag)
+    if not request_id:
+        return 'its request cannot be read'
     if csr is not None and not requests_in(csr):
         return 'csr has no request block'
-    if csr is not None and requests_in(csr) != requests_in(request.csr):
-        return 'the unit has asked anew, or csr is not its request'
+    if request_id != ordered if csr is None else requests_in(csr) != requests_in(current):
+        return 'the unit has asked anew'
     # Compare and swap: ids alone would let an old order replace the answer of another leader, or
-    # one that was made after `reissue`.
-    if digest_of(answers, unit) in digests:
-        return None
-    # A request that was never handed out here may be answered while it waits.
-    if request.id != ordered and waits(unit, request.id, answers):
-        return None
-    return 'another answer stands there than when it was handed out or answered here'
+    # one that was made after `reissue`. What was never handed out may be answered while it waits.
+    if digest_of(answers, unit) not in digests \
+            and (request_id == ordered or not waits(request_id, answer_in(answers, unit))):
+        return 'another answer stands there than when it was handed out or answered here'
+    return None
 
 
 def digest_of(bag: Bag, unit: str) -> str:
@@ -299,13 +282,13 @@ def units_in(bag: Bag, application: str) -> Set[str]:
 
 @dataclass
 class Record:
-    """All that a unit remembers; a cache. One of another shape counts as none (see `load`)."""
+    """All that a unit remembers; a cache."""
 
     relation: Optional[str] = None   # relation id
     csr: Optional[str] = None        # the current request; None: the layer is to make one
     number: int = 0                  # its N; of a request that is not published, that of the last
     unpublished: bool = False        # the request has no N yet: a later look publishes it
-    outcome: Optional[dict] = None   # of the request: none yet, {'taken': True}, {'refused': why}
+    outcome: Optional[dict] = None   # of the request: none yet, TAKEN, or {'refused': reason}
     leads: bool = False              # what is-leader answered last
     # On a leader, {unit: id}: the requests that no later hook has seen answered in the bag.
     waiting: Dict[str, str] = field(default_factory=dict)
@@ -316,24 +299,16 @@ class Record:
 
     @classmethod
     def load(cls) -> 'Record':
-        """The record in unitdata; a new one if that was written by a later version, or damaged."""
-        stored = unitdata.kv().get(RECORD)
-        if not isinstance(stored, dict) or set(stored) - {each.name for each in fields(cls)}:
-            return cls()
-        try:
-            record = cls(**stored)
-            return record if record._is_sound() else cls()
-        except (AttributeError, TypeError):  # a value of another type
-            return cls()
+        """The record in unitdata; a new one if that has another shape, a later version's perhaps.
 
-    def _is_sound(self) -> bool:
-        texts = [self.relation, self.csr, self.context, *self.waiting.values(),
-                 *(text for texts in self.handed_out.values() for text in texts)]
-        return all(text is None or isinstance(text, str) for text in texts) \
-            and re.match('[^:]+:[0-9]+\\Z', self.relation or 'none:0') is not None \
-            and [type(self.number), type(self.unpublished), type(self.leads)] == [int, bool, bool] \
-            and None not in self.waiting.values() and [] not in self.handed_out.values() \
-            and (self.outcome is None or self.taken or isinstance(self.refusal, str))
+        What an earlier version did not know takes its default.
+        """
+        new, stored = cls(), unitdata.kv().get(RECORD)
+        types = {'relation': str, 'csr': str, 'outcome': dict, 'context': str}  # or None
+        is_sound = isinstance(stored, dict) and set(stored) <= set(vars(new)) and all(
+            value is None and key in types or type(value) is types.get(key, type(vars(new)[key]))
+            for key, value in stored.items())
+        return cls(**stored) if is_sound else new
 
     def save(self) -> None:
         hookenv.cache[RECORD] = unitdata.kv().set(RECORD, asdict(self))
@@ -345,7 +320,7 @@ class Record:
 
     @property
     def taken(self) -> bool:
-        return self.outcome == {'taken': True}
+        return self.outcome == TAKEN
 
     @property
     def refusal(self) -> Optional[str]:
@@ -360,7 +335,7 @@ class Relation:
     """
 
     def __init__(self, record: Record):
-        self.record = record
+        self.record, self.unit = record, hookenv.local_unit()
         self.application = hookenv.application_name()
 
     def unit_bag(self, unit: str) -> Optional[Bag]:
@@ -372,32 +347,13 @@ class Relation:
         rid = self.record.relation
         return _read(hookenv.relation_get, rid=rid, app=self.application) if rid else None
 
-    def is_leader(self) -> Optional[bool]:
-        """Within a hook it may become false, never true again: a write fails then."""
-        return _read(hookenv.cached(hookenv.is_leader))
-
-    def listed_units(self) -> Optional[Set[str]]:
-        """The units that relation-list gives, and this one."""
-        listed = _read(hookenv.related_units, self.record.relation)
-        return None if listed is None else {hookenv.local_unit(), *listed}
-
-    def expected_units(self) -> Optional[Set[str]]:
-        """The units that goal-state gives: it drops who is gone.
-
-        In Juju 4 relation-list goes on listing them (JSRC F1). To a subordinate's unit goal-state
-        shows no unit at all, so it counts only if it lists this very unit.
-        """
-        expected = set((_read(hookenv.goal_state) or {}).get('units') or ())
-        return expected if hookenv.local_unit() in expected else None
-
-    def write(self, settings: Mapping[str, Optional[str]], app: bool = False) -> bool:
-        """Write into this unit's own bag, or the application bag. False, and a log line, if the
-        tool fails: nothing is written then."""
+    def write(self, settings: Bag, app: bool = False) -> bool:
+        """Write into this unit's own bag, or the application bag. False if the tool fails."""
         try:
             hookenv.relation_set(self.record.relation, settings, app=app)
         except CalledProcessError as error:
             _log('{} not written: {}'.format('application bag' if app else 'request', error))
-            hookenv.flush('is_leader')
+            hookenv.flush('is_leader')  # perhaps this unit leads no more
             return False
         bag = self.application_bag() if app else None
         if bag is not None:
@@ -405,99 +361,71 @@ class Relation:
         return True
 
 
-class Applicant:
+class UnitSide(Relation):
     """This unit's own request: asked, compared with the bags, answered."""
-
-    def __init__(self, record: Record, relation: Relation):
-        self.record, self.relation = record, relation
-        self.unit = hookenv.local_unit()
 
     def ask(self, csr: str) -> None:
         """Make `csr` the request. If it cannot be published now, a later look does it."""
-        record = self.record
-        record.csr, record.outcome, record.unpublished = csr, None, True
-        bag, answers = self.relation.unit_bag(self.unit), self.relation.application_bag()
-        if bag is not None and answers is not None:
-            self._publish(csr, next_number(self.unit, csr, record.number, bag, answers))
+        self.record.csr, self.record.outcome, self.record.unpublished = csr, None, True
+        self.compare(asks=True)
 
-    def compare(self) -> bool:
-        """Bring record and own bag in line. False if a tool failed, so that nothing is known."""
-        bag, answers = self.relation.unit_bag(self.unit), self.relation.application_bag()
+    def compare(self, asks: bool = False) -> bool:
+        """Bring record and own bag in line. False if a tool failed: then nothing has changed."""
+        record, bag, answers = self.record, self.unit_bag(self.unit), self.application_bag()
         if bag is None or answers is None:
             return False
-        record, step = self.record, next_step(self.record, self.unit, bag, answers)
-        if step.publish:
-            return self._publish(step.csr, step.number)
-        if (step.csr, step.number) != (record.csr, record.number):
-            record.csr, record.number, record.outcome = step.csr, step.number, None
-        record.unpublished = False
-        return True
-
-    def _publish(self, csr, number) -> bool:
-        if not self.relation.write({CSR: csr, CSR_NUMBER: number}):
+        csr, number, publish = next_step(record, self.unit, bag, answers, asks)
+        if publish and not self.write({CSR: csr, CSR_NUMBER: str(number)}):
             return False
-        record = self.record
         if (csr, number) != (record.csr, record.number):
-            record.csr, record.number, record.outcome = csr, number, None
-        record.unpublished = False
+            record.outcome = None
+        record.csr, record.number, record.unpublished = csr, number, False
         return True
 
     def take(self) -> None:
-        """Store and announce what answers the request, if the unit has not got it yet."""
-        record = self.record
-        answers = self.relation.application_bag() if record.id else None
+        """Store and announce the answer to the request, if the unit has not got it yet."""
+        record, key = self.record, CERTIFICATE.format(self.unit)
+        answers = self.application_bag() if record.id else None
         if answers is None:
             return
-        answer = answer_in(answers, self.unit)
-        if not answer or answer.id != record.id:
-            record.outcome = record.outcome if record.taken else None  # a refusal was lifted
-            return
-        if answer.refusal:
+        answer, was_taken = answer_in(answers, self.unit), record.taken
+        if answer.id != record.id:
+            record.outcome = TAKEN if was_taken else None  # a refusal was lifted
+        elif answer.refusal:
             record.outcome = {'refused': answer.refusal}
-            return
-        key = CERTIFICATE.format(self.unit)
-        if not record.taken or answer.certificate != unitdata.kv().get(key):
-            unitdata.kv().update({key: answer.certificate, SERVER_CERT: answer.certificate})
-            _set(AVAILABLE, record.relation.split(':')[0])
-        record.outcome = {'taken': True}
-
-    def confirm(self, certificate: str) -> None:
-        bag, digest = self.relation.unit_bag(self.unit), sha256(certificate)
-        if bag is not None and bag.get(IN_USE) != digest:
-            self.relation.write({IN_USE: digest})
+        else:
+            record.outcome = TAKEN
+            if not was_taken or answer.certificate != unitdata.kv().get(key):
+                unitdata.kv().update({key: answer.certificate, SERVER_CERT: answer.certificate})
+                _set(AVAILABLE, str(record.relation).split(':')[0])
 
 
-class Leader:
-    """The leader's side; on a unit that does not lead, nothing waits and nothing is published."""
-
-    def __init__(self, record: Record, relation: Relation):
-        self.record, self.relation = record, relation
+class LeaderSide(Relation):
+    """The requests of all units. Where a unit does not lead nothing waits, nothing is published."""
 
     def answers(self) -> Optional[Bag]:
         """The application bag, if this unit leads; None if it does not, or if that is unknown.
 
-        In Juju 4 a leader that has lost the lease cannot read it (JSRC A11).
+        In Juju 4 a leader that has lost the lease cannot read it (JSRC A11). Within a hook
+        leadership may go, but not come: a write fails then.
         """
-        leads = self.relation.is_leader()
+        leads = _read(hookenv.cached(hookenv.is_leader))
         if leads is not None:
             self.record.leads = leads
             self.record.waiting = self.record.waiting if leads else {}
-        return self.relation.application_bag() if leads else None
+        return self.application_bag() if leads else None
+
+    def unanswered(self) -> Dict[str, str]:
+        """{unit: id} of what waits by the bag with this hook's writes; all if it cannot be read."""
+        waiting = self.record.waiting
+        answers = self.application_bag() if waiting else None
+        return waiting if answers is None else {
+            unit: each for unit, each in waiting.items() if waits(each, answer_in(answers, unit))}
 
     def due(self) -> Dict[str, str]:
-        """{unit: id} of the requests that wait, by the bag with what this hook has written."""
-        waiting = self.record.waiting
-        answers = self.relation.application_bag() if waiting else None
-        due = {} if answers is None else {
-            unit: each for unit, each in waiting.items() if waits(unit, each, answers)}
+        """{unit: id} of the requests that this unit is to answer now."""
+        due = self.unanswered()
         return due if due and self.answers() is not None else {}
-
-    def drop_answered(self) -> None:
-        """Forget what the bag shows answered; for the start of a hook, before it has written."""
-        answers = self.relation.application_bag() if self.record.waiting else None
-        if answers is not None:
-            self.record.waiting = {unit: each for unit, each in self.record.waiting.items()
-                                   if waits(unit, each, answers)}
 
     def see_off(self, unit: str) -> None:
         """Forget `unit`, which has departed. Delete its answer if it is the one that leaves.
@@ -508,7 +436,7 @@ class Leader:
         self.record.handed_out.pop(unit, None)
         if self.record.leads and hookenv.departing_unit() == unit \
                 and any(values_in(self.answers() or {}, unit)):
-            self.relation.write(dict.fromkeys(keys_of(unit)), app=True)
+            self.write(dict.fromkeys(keys_of(unit)), app=True)
 
     def survey(self, units: Optional[Set[str]] = None) -> Set[str]:
         """Judge afresh whose requests wait: every member's, or those of `units`.
@@ -516,84 +444,76 @@ class Leader:
         It refuses what is malformed, and deletes the answers to units that are gone. Returns the
         units; none if this unit does not lead, or cannot write.
         """
-        answers, settings = self.answers(), {}  # type: Optional[Bag], Dict[str, Optional[str]]
+        record, answers, settings = self.record, self.answers(), {}
         if answers is None:
             return set()
         if units is None:
             units, gone = self._members(answers)
-            settings = {key: None for unit in gone for key in keys_of(unit)}
-        for unit in sorted(units):
-            bag = self.relation.unit_bag(unit)
-            if bag is not None:  # else what waits for it goes on waiting
-                self._judge(unit, bag, answers, settings)
-        return units if not settings or self.relation.write(settings, app=True) else set()
-
-    def _judge(self, unit, bag, answers, settings) -> None:
-        """Add the unit to those who wait, or its refusal to `settings`."""
-        request, known = request_in(bag), self.record.waiting.pop(unit, None)
-        if not request:
-            if CSR_NUMBER in bag:
+            settings.update(dict.fromkeys(key for unit in gone for key in keys_of(unit)))
+        for unit, bag in [(unit, self.unit_bag(unit)) for unit in sorted(units)]:
+            if bag is None:
+                continue  # what waits for it goes on waiting
+            (request_id, csr), known = request_in(bag), record.waiting.pop(unit, None)
+            if not request_id and CSR_NUMBER in bag:
                 _log('request of {} is left out: csr_number or csr is malformed'.format(unit))
-        # What is known to wait may have been answered in this hook, which is not yet committed.
-        elif request.id == known or waits(unit, request.id, answers):
-            fault = fault_in(request.csr, REQUEST_LABELS)
-            if not fault:
-                self.record.waiting[unit] = request.id
-            else:
-                _log('request of {} is refused: {}'.format(unit, fault))
-                settings.update(zip(keys_of(unit), (None, fault, request.id)))
+            # What is known to wait may have been answered in this hook, which is not yet committed.
+            if request_id and (request_id == known or waits(request_id, answer_in(answers, unit))):
+                fault = fault_in(csr, REQUEST_LABELS)
+                if fault:
+                    _log('request of {} is refused: {}'.format(unit, fault))
+                    settings.update(zip(keys_of(unit), (None, fault, request_id)))
+                else:
+                    record.waiting[unit] = request_id
+        return units if not settings or self.write(settings, app=True) else set()
 
-    def _members(self, answers) -> Tuple[Set[str], Set[str]]:
-        """(the members, those who are gone and have an answer); forgets who is no member."""
-        record, local = self.record, hookenv.local_unit()
-        listed, expected = self.relation.listed_units(), self.relation.expected_units()
-        members = {local, *record.waiting} if listed is None else listed
+    def _members(self, answers: Bag) -> Tuple[Set[str], Set[str]]:
+        """(the members, those who are gone and have an answer); forgets who is no member.
+
+        In Juju 4 relation-list goes on listing units that are gone (JSRC F1); goal-state drops
+        them. To a unit of a subordinate charm it shows none, so it has to list this very unit.
+        """
+        record, listed = self.record, _read(hookenv.related_units, self.record.relation)
+        expected = set((_read(hookenv.goal_state) or {}).get('units') or ())
+        expected = expected if self.unit in expected else set()
+        members = {self.unit, *(record.waiting if listed is None else listed)}
+        if listed is not None:
+            record.handed_out = {unit: order for unit, order in record.handed_out.items()
+                                 if unit in members | expected}
         members = members & expected if expected else members
         if listed is not None:
-            known = listed.union(expected or ())
             record.waiting = {unit: record.waiting[unit] for unit in members & set(record.waiting)}
-            record.handed_out = {unit: each for unit, each in record.handed_out.items()
-                                 if unit in known}
-        return members, units_in(answers, self.relation.application) - expected \
-            if expected else set()
+        return members, units_in(answers, self.application) - expected if expected else set()
 
     def hand_out(self) -> Dict[str, str]:
         """{unit: CSR} of what waits; from now on `answer` answers these."""
         self.survey(set(self.due()))
-        answers, requests = self.answers(), {}
+        answers, requests = self.answers() or {}, {}
         for unit in sorted(self.due()):
-            request = self._request(unit)
-            if request:
-                requests[unit] = request.csr
-                self.record.handed_out[unit] = [request.id, digest_of(answers, unit)]
+            request_id, csr = request_in(self.unit_bag(unit))
+            if request_id:
+                requests[unit] = csr
+                self.record.handed_out[unit] = [request_id, digest_of(answers, unit)]
         return requests
 
-    def _request(self, unit: str) -> Optional[Request]:
-        return request_in(self.relation.unit_bag(unit) or {})
-
-    def answer(self, unit: str, csr: Optional[str], certificate: Optional[str] = None,
-               refusal: Optional[str] = None) -> Optional[str]:
-        """Publish the one or the other for the unit's request; else return why not."""
-        order = self.record.handed_out.get(unit, [None])
-        if csr is None and order == [None]:
-            return 'get_csr_map() never handed out a request of it here, or it has left'
-        answers = self.answers()
+    def answer(self, unit, csr, certificate=None, refusal=None) -> Optional[str]:
+        """Publish the one or the other for the unit's request. Returns why not, or None."""
+        order, answers = self.record.handed_out.get(unit, [None]), self.answers()
         if answers is None:
             return 'this unit does not lead, or sees no application bag'
+        if order == [None] and csr is None:
+            return 'the unit has left, or get_csr_map() never handed out a request of it here'
         if unit not in self.record.waiting and unit not in self._members(answers)[0]:
             return 'the unit has left'
-        request = self._request(unit)
-        if not request:
-            return 'its request cannot be read'
-        reason = obstacle(unit, request, csr, order, answers)
+        bag = self.unit_bag(unit)
+        reason = obstacle(unit, bag, answers, csr, *order)
         if reason:
             return reason
-        new = dict(zip(keys_of(unit), (certificate, refusal, request.id)))
+        new = dict(zip(keys_of(unit), (certificate, refusal, request_in(bag)[0])))
         digests = [digest_of(new, unit), digest_of(answers, unit), *order[1:]]
         self.record.handed_out[unit] = [order[0], *list(dict.fromkeys(digests))[:MOST_DIGESTS]]
         # Until a later hook has seen it in the bag, the leader's own that is replaced included.
-        self.record.waiting[unit] = request.id
-        return None if self.relation.write(new, app=True) else 'relation-set failed, see above'
+        self.record.waiting[unit] = new[ANSWER_ID.format(unit)]
+        return None if self.write(new, app=True) else 'a hook tool failed, see above'
 
     def reissue(self, unit_name: Optional[str]) -> None:
         """Have the answers of one unit, or of all, count as none; ValueError if that fails."""
@@ -601,31 +521,30 @@ class Leader:
         if answers is None:
             raise ValueError('reissue: this unit does not lead, or sees no application bag')
         # By the bag, not by who is listed: this leader may not have met every unit yet.
-        units = {unit for unit in units_in(answers, self.relation.application)
+        units = {unit for unit in units_in(answers, self.application)
                  if unit_name in (None, unit) and answers.get(ANSWER_ID.format(unit))}
         if unit_name is not None and not units:
-            raise ValueError('reissue for {}: there is no answer to that unit'.format(unit_name))
+            raise ValueError('reissue for {!r}: no answer to that unit'.format(unit_name))
         # A token, so that "answered, then reissued" is not mistaken for "never answered".
-        again = dict.fromkeys(map(ANSWER_ID.format, units), 'reissue-' + os.urandom(16).hex())
+        again: Bag = dict.fromkeys(map(ANSWER_ID.format, units), 'reissue-' + os.urandom(16).hex())
         again.update(dict.fromkeys(map(REFUSAL.format, units)))
-        if again and not self.relation.write(again, app=True) or self.answers() is None:
+        if again and not self.write(again, app=True) or self.answers() is None:
             raise ValueError('reissue: this unit lost the leadership, or cannot write')
         self.survey()
 
     def view(self) -> Dict[str, dict]:
         """What `TlsPeers.get_requests` returns."""
         members, requests = self.survey(), {}
-        answers, due = self.relation.application_bag() or {}, self.due()
+        answers, due = self.application_bag() or {}, self.due()
         for unit in sorted(members):
-            bag, answer = self.relation.unit_bag(unit) or {}, answer_in(answers, unit)
-            request = request_in(bag)
-            state = 'none' if not request else 'waiting' if unit in due \
-                else 'refused' if answer and answer.refusal else 'answered'
-            certificate, reason, answer_id = values_in(answers, unit)
+            bag, (certificate, reason, answer_id) = self.unit_bag(unit), values_in(answers, unit)
+            request_id, csr = request_in(bag)
             requests[unit] = {
-                'state': state, 'csr': request and request.csr, 'csr_id': request and request.id,
+                'state': 'none' if not request_id else 'waiting' if unit in due
+                else 'refused' if answer_in(answers, unit).refusal else 'answered',
+                'csr': csr or None, 'csr_id': request_id or None,
                 'answer_id': answer_id, 'certificate': certificate, 'reason': reason,
-                'in_use': bool(certificate) and bag.get(IN_USE) == sha256(certificate)}
+                'in_use': bool(bag and certificate and bag.get(IN_USE) == sha256(certificate))}
         return requests
 
 
@@ -675,22 +594,22 @@ class TlsPeers(RelationBase):
         Raises TypeError if `csr` is not a str; ValueError if it is longer than 64 KiB, has a NUL,
         has no sound PEM block CERTIFICATE REQUEST, or holds a private key. Then nothing changes.
         """
-        unit = hookenv.local_unit()
-        _require('CSR for ' + unit, csr, REQUEST_LABELS)
-        with self._opened() as (applicant, leader):
-            record = applicant.record
+        _require('CSR for ' + hookenv.local_unit(), csr, REQUEST_LABELS)
+        with self._opened() as (unit, leader):
+            record = unit.record
             if csr == record.csr and not record.taken:
                 if record.refusal:
                     _log('request not published, it was refused: ' + record.refusal)
                 return
             if not record.relation and not hookenv.hook_name().endswith(EARLY):
-                record.relation = self._newest_relation(None)
-            applicant.ask(csr)
+                record.relation = self._newest(
+                    _read(hookenv.relation_ids, self.relation_name) or ())
+            unit.ask(csr)
             self._flag(CREATE, False)
             self._flag(AVAILABLE, False)
             # No hook tells a unit of its own write: a leader's own request waits from here on.
             if record.id and record.leads and leader.answers() is not None:
-                record.waiting[unit] = record.id
+                record.waiting[unit.unit] = record.id
 
     def get_signed_cert(self) -> Optional[str]:
         """This unit's certificate, as `set_cert` got it; None before the first.
@@ -707,10 +626,11 @@ class TlsPeers(RelationBase):
         for this unit in `get_requests()`. Nothing happens without a certificate or a relation, or
         if that certificate is confirmed already.
         """
-        with self._opened() as (applicant, _):
-            certificate = self.get_signed_cert()
-            if certificate:
-                applicant.confirm(certificate)
+        digest = sha256(self.get_signed_cert() or '')
+        with self._opened() as (unit, _):
+            bag = unit.unit_bag(unit.unit) if self.get_signed_cert() else None
+            if bag is not None and bag.get(IN_USE) != digest:
+                unit.write({IN_USE: digest})
 
     def get_refusal(self) -> Optional[str]:
         """Why the leader will not sign this unit's current request, or None.
@@ -719,8 +639,8 @@ class TlsPeers(RelationBase):
         signing request": the layer is to ask with another CSR. The leader lifts the refusal by
         `reissue`, or by a certificate after all.
         """
-        with self._opened() as (applicant, _):
-            return applicant.record.refusal
+        with self._opened() as (unit, _):
+            return unit.record.refusal
 
     # For the leader.
 
@@ -827,82 +747,64 @@ class TlsPeers(RelationBase):
         if context and context == record.context:
             return
         is_first, record.context = record.context is None, context
-        hook, (event, unit) = hookenv.hook_name(), self._event(record)
-        applicant, leader = _sides(record)
-        compared, early = None, hook.endswith(EARLY)
-        if event == 'created' or (is_first or hook in FULL_LOOK) and not early:
-            # created: leader-elected follows, or upgrade-charm has asked already.
-            compared = self._look_at_all(applicant, leader, is_first or event != 'created')
-        elif record.waiting:
-            applicant.take()  # Juju need not tell a leader of its own write
-        leader.drop_answered()
-        self._hear(event, unit, applicant, leader)
-        if compared is None and not (record.csr or early or is_flag_set(CREATE)):
-            compared = self._look_at_own(applicant, leader)
-        self._settle_flags(applicant, leader, compared)
+        hook, (event, peer) = hookenv.hook_name(), self._event(record)
+        early, unit, leader = hook.endswith(EARLY), UnitSide(record), LeaderSide(record)
+        full = event == 'created' or (is_first or hook in FULL_LOOK) and not early
+        if full and (is_first or event != 'created'):  # else leader-elected follows
+            ids = _read(hookenv.relation_ids, self.relation_name)
+            record.relation = self._newest([record.relation] if ids is None else ids)
+            leader.answers()
+        # Who has published no request: is there one to adopt, or can it be published now?
+        compares = full or not (record.id or early or is_flag_set(CREATE))
+        compared = compares and unit.compare()
+        if full or record.waiting:  # Juju need not tell a leader of its own write
+            unit.take()
+        if record.leads and compares:
+            leader.survey(None if full else {unit.unit})
+        record.waiting = leader.unanswered()
+        self._hear(event, peer, unit, leader)
+        may_ask = compared or not compares and hook in ASK_AGAIN
+        self._flag(CREATE, record.relation and (not record.csr or record.refusal) and (
+            is_flag_set(CREATE) or compared and not record.csr or may_ask and hook in ASK_AGAIN))
+        self._flag(SIGN, leader.due())
+        self._flag(AVAILABLE, record.taken and is_flag_set(AVAILABLE))
         record.save()
 
     def _event(self, record: Record) -> Tuple[Optional[str], str]:
-        """What this hook tells of the peer relation, and of which unit: ('changed', 'app/1').
+        """What this hook tells of the peer relation, and of which peer: ('changed', 'app/1').
 
-        The unit is '' where all of the relation changed, or the application bag. A newer relation
+        The peer is '' where all of the relation changed, or the application bag. A newer relation
         than the record's counts as created: that hook can be missed, since an agent that restarts
-        assumes it done. Two ids are listed for one endpoint in Juju 3; the newest counts.
+        assumes it done. In Juju 3 one endpoint may have two ids; the newest counts.
         """
         relation, event = hookenv.relation_id(), hookenv.hook_name().rsplit('-', 1)[-1]
-        if relation and relation == record.relation:
+        if relation and (relation == record.relation or event == 'broken'):
             return event, hookenv.remote_unit() or ''
-        if not relation or event == 'broken' \
-                or self._newest([relation, record.relation]) != relation:
+        if not relation or self._newest([relation, record.relation]) != relation:
             return None, ''  # no relation's hook, another relation's, or an older one's
         record.relation, record.waiting = relation, {}
         return 'created', ''
 
-    def _hear(self, event, unit, applicant: Applicant, leader: Leader) -> None:
+    def _hear(self, event: Optional[str], peer: str, unit: UnitSide, leader: LeaderSide) -> None:
         """Act upon what a hook of the peer relation tells."""
         record = leader.record
-        if event == 'changed' and not unit:  # the application bag
-            applicant.take()
+        if event == 'changed' and not peer:  # the application bag
+            unit.take()
         elif event == 'changed' and record.leads:  # a follower will look when it leads
-            leader.survey({unit})
+            leader.survey({peer})
         elif event == 'departed':
-            leader.see_off(unit)
-        elif event == 'broken':
+            leader.see_off(peer)
+        elif event == 'broken' and record.relation == hookenv.relation_id():
             record.relation, record.waiting, record.handed_out = None, {}, {}
 
-    def _look_at_all(self, applicant: Applicant, leader: Leader, asks: bool) -> bool:
-        """Work everything out from the bags; `asks` also which relation, and who leads."""
-        record = applicant.record
-        if asks:
-            record.relation = self._newest_relation(record.relation)
-            leader.answers()
-        compared = applicant.compare()
-        applicant.take()
-        if record.leads:
-            leader.survey()
-        return compared
-
-    def _look_at_own(self, applicant: Applicant, leader: Leader) -> bool:
-        """For a unit without a request: is there one to adopt in its own bag?"""
-        compared = applicant.compare()
-        if applicant.record.id and applicant.record.leads:
-            leader.survey({applicant.unit})
-        return compared
-
-    def _newest_relation(self, known: Optional[str]) -> Optional[str]:
-        """The newest relation id that Juju lists; `known` if that cannot be read."""
-        ids = _read(hookenv.relation_ids, self.relation_name)
-        return self._newest([known] if ids is None else ids)
-
-    def _newest(self, ids: Sequence[Optional[str]]) -> Optional[str]:
+    def _newest(self, ids: Iterable[Optional[str]]) -> Optional[str]:
         """Of these relation ids; those of an endpoint that a refresh has renamed do not count."""
-        ours = [each for each in ids if each and each.split(':')[0] == self.relation_name]
-        return max(ours, key=lambda each: int(each.split(':')[1]), default=None)
-
-    # The record and the flags.
+        pairs = [(each or ':').split(':') for each in ids]
+        numbers = [int(number) for name, number in pairs if name == self.relation_name]
+        return '{}:{}'.format(self.relation_name, max(numbers)) if numbers else None
 
     @contextmanager
-    def _opened(self) -> Iterator[Tuple[Applicant, Leader]]:
+    def _opened(self) -> Iterator[Tuple[UnitSide, LeaderSide]]:
         """Both sides with the record, for a method to change; it is saved unless that raises.
 
         Only those flags change that the change is about: a flag that the layer has cleared itself
@@ -911,37 +813,23 @@ class TlsPeers(RelationBase):
         _start()  # a layer's own atstart may call a method before
         record = Record.load()
         if hookenv.cache.get(RECORD, asdict(record)) != asdict(record):
-            hookenv.flush(str(record.relation))  # another process of this hook wrote: a bash handler
-        applicant, leader = _sides(record)
-        before = set(leader.due().items())
-        yield applicant, leader
-        due = set(leader.due().items())
+            hookenv.flush(str(record.relation))  # a handler in bash wrote: a process of its own
+        leader = LeaderSide(record)
+        before = leader.due().items()
+        yield UnitSide(record), leader
+        due = leader.due().items()
         if not due or due - before:
             self._flag(SIGN, due)
         record.save()
 
-    def _settle_flags(self, applicant: Applicant, leader: Leader, compared: Optional[bool]) -> None:
-        """compared: whether this hook has seen the unit's own bag; None if it did not look."""
-        record, is_set = applicant.record, is_flag_set(CREATE)
-        may_ask = hookenv.hook_name() in ASK_AGAIN and compared is not False
-        self._flag(CREATE, record.relation and (
-            not record.csr and (compared or is_set) or record.refusal and (may_ask or is_set)))
-        self._flag(SIGN, leader.due())
-        self._flag(AVAILABLE, record.taken and is_flag_set(AVAILABLE))
-
-    def _flag(self, flag, on) -> None:
+    def _flag(self, flag: str, on: Any) -> None:
         if on:
             _set(flag, self.relation_name)
         elif is_flag_set(flag):
             clear_flag(flag)
 
 
-def _sides(record: Record) -> Tuple[Applicant, Leader]:
-    relation = Relation(record)
-    return Applicant(record, relation), Leader(record, relation)
-
-
-def _set(flag, endpoint) -> None:
+def _set(flag: str, endpoint: str) -> None:
     # By this value charms.reactive finds the object for the handler. A flag that is set already
     # may have that of an endpoint since renamed.
     set_flag(flag, {'relation': endpoint, 'conversations': []})

@@ -5,9 +5,10 @@ import subprocess
 
 import pytest
 
-from peers import (ANSWER_DIGITS, CERTIFICATE_LABELS, MAX_BYTES, OWN_DIGITS, REQUEST_DIGITS,
-                   REQUEST_LABELS, answered_number, digest_of, fault_in, id_of, number_in,
-                   units_in, waits)
+from peers import (ANSWER_DIGITS, CERTIFICATE_LABELS, MAX_BYTES, NO_ANSWER, OWN_DIGITS,
+                   REQUEST_DIGITS, REQUEST_LABELS, Record, answer_in, digest_of, fault_in,
+                   fit_reason, id_of, is_reason, next_step, number_in, obstacle, request_in,
+                   requests_in, units_in, waits)
 
 
 def pem(label, data=b'data', end=None):
@@ -62,6 +63,8 @@ def test_sound_certificates(text):
     (CSR + 'x' * (MAX_BYTES - len(CSR) + 1), '65537 bytes, more than 65536'),
     (CSR + 'ä' * (MAX_BYTES // 2), 'more than 65536'),
     (CSR + '\ud800', 'not encodable'),
+    (CSR + '\0', 'NUL'),
+    ('\0' + CSR, 'NUL'),
     ('-----BEGIN CERTIFICATE REQUEST-----' * 1800, 'no PEM block'),
 ])
 def test_faulty_requests(text, fault):
@@ -72,21 +75,92 @@ def test_a_request_is_no_certificate():
     assert 'no PEM block CERTIFICATE' in fault_in(CSR, CERTIFICATE_LABELS)
 
 
-@pytest.mark.parametrize('text, fault', [
-    ('too weak', None),
-    ('the private key: too short', None),
-    ('Private-Key: (2048 bit, 2 primes)', 'private key'),
-    ('ED25519 Private-Key:\npriv:\n', 'private key'),
-    ('Private-Lines: 14', 'private key'),
-    ('x' * 1024, None),
-    ('x' * 1025, 'it has 1025 bytes, more than 1024'),
-    (' \n', 'it is empty'),
-    (pem('RSA PRIVATE KEY'), 'private key'),
-    ('\ud800', 'not encodable'),
+PRIVATE_KEYS = [
+    pem('PRIVATE KEY'), pem('RSA PRIVATE KEY'), pem('ENCRYPTED PRIVATE KEY'),
+    pem('OPENSSH PRIVATE KEY'), pem('PGP PRIVATE KEY BLOCK'),
+    '---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n',
+    'PuTTY-User-Key-File-3: ssh-ed25519\n', 'Private-Lines: 14\n',
+    'Private-Key: (2048 bit, 2 primes)\n', 'RSA Private-Key: (2048 bit, 2 primes)\n',
+    'ED25519 Private-Key:\npriv:\n',
+]
+
+
+@pytest.mark.parametrize('key', PRIVATE_KEYS)
+def test_a_private_key_is_one_where_its_begin_line_starts_a_line(key):
+    for text, labels in ((CSR, REQUEST_LABELS), (CERTIFICATE, CERTIFICATE_LABELS)):
+        assert 'private key' in fault_in(text + key, labels)
+        assert 'private key' in fault_in(key.replace('\n', '\r\n') + text, labels)
+        quoted = key.splitlines()[0]
+        assert fault_in('        Subject: CN = ' + quoted + '\n' + text, labels) is None
+        assert fault_in('subject=CN = ' + quoted + ', O = x\n' + text, labels) is None
+
+
+@pytest.mark.parametrize('reason, fit', [
+    ('too weak', 'too weak'),
+    ('the private key: too short', 'the private key: too short'),
+    ('a NUL \0, a line\nand a tab\t, \x7f\x9b', 'a NUL ?, a line?and a tab?, ??'),
+    ('\ud800 is no character', '? is no character'),
+    ('x' * 1025, 'x' * 1024),
+    ('é' * 1000, 'é' * 512),
+    ('x' + 'é' * 1000, 'x' + 'é' * 511),
+    ('', 'no reason given'), (' \t', 'no reason given'), ('\n\n', 'no reason given'),
+    (' ' * 2000 + 'x', 'no reason given'),
+    ('CN=-----BEGIN PRIVATE KEY-----, O=x', 'CN=(a private key)'),
+    ('x' * 1015 + 'Private-Lines: 1', 'x' * 1015 + '(a privat'),
+    ('x' * 2000 + '-----BEGIN PRIVATE KEY-----', 'x' * 1024),
 ])
-def test_reasons(text, fault):
-    found = fault_in(text)
-    assert found is None if fault is None else fault in found
+def test_a_reason_is_made_fit(reason, fit):
+    assert fit_reason(reason) == fit
+    assert is_reason(fit)
+
+
+@pytest.mark.parametrize('key', PRIVATE_KEYS)
+def test_a_reason_with_a_private_key_ends_there(key):
+    fit = fit_reason('its subject is ' + key + 'more')
+    assert fit.startswith('its subject is ') and fit.endswith('(a private key)')
+    assert not is_reason('its subject is ' + key)
+
+
+@pytest.mark.parametrize('evil', ['-' * 10**6, 'BEGIN ' * 10**6, 'BEGIN PRIVATE ' * 10**5,
+                                  'PRIVATE KEY' + ' ' * 10**6])
+def test_a_long_reason_takes_no_long_time(evil):
+    assert is_reason(fit_reason(evil))
+
+
+@pytest.mark.parametrize('text, usable', [
+    ('no', True), ('x' * 1024, True), ('two\nlines', True),
+    ('x' * 1025, False), ('é' * 513, False), ('', False), (' \n', False), ('a NUL \0', False)])
+def test_which_reason_a_unit_takes(text, usable):
+    assert is_reason(text) == usable
+
+
+# CSRs by what they hold.
+
+@pytest.mark.parametrize('change', [
+    str.strip,
+    lambda csr: csr.replace('\n', '\r\n'),
+    lambda csr: csr.replace('\n', ' \t\n'),
+    lambda csr: 'Certificate Request:\n    Data:\n' + csr + 'after\n',
+    lambda csr: '\ufeff' + csr,
+    lambda csr: csr.replace('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'),
+    lambda csr: csr.replace('\n', '\n\n'),
+    lambda csr: ''.join('    ' + line for line in csr.splitlines(True)),
+    lambda csr: csr.replace('ZG', 'Z\nG'),
+])
+def test_a_csr_that_was_tidied_is_the_same(change):
+    assert requests_in(change(CSR)) == requests_in(CSR) == [b'data']
+
+
+@pytest.mark.parametrize('text', ['', 'junk', CERTIFICATE, CSR[:40], 'é' + CERTIFICATE])
+def test_what_has_no_request_block(text):
+    assert requests_in(text) == []
+
+
+@pytest.mark.parametrize('text', [
+    pem('CERTIFICATE REQUEST', b'other'), CSR + pem('CERTIFICATE REQUEST', b'other'),
+    CSR.replace('ZG', 'Z'), CSR.replace('ZGF0', 'Z'), CSR.replace('ZG', 'é')])
+def test_another_csr_is_another(text):
+    assert requests_in(text) != requests_in(CSR)
 
 
 # PEM as the openssl command reads it, which is asked: what it takes is sound, what it refuses not.
@@ -205,15 +279,35 @@ def test_an_id_has_the_number_and_what_was_asked():
 DIGEST = '0' * 64
 
 
+USABLE = {'tls/1_signed_certificate': CERTIFICATE}, {'tls/1_refusal': 'no'}
+
+
 @pytest.mark.parametrize('csr_id, number', [
     ('7-' + DIGEST, 7), ('9' * 15 + '-' + DIGEST, int('9' * 15)), ('9' * 16 + '-' + DIGEST, 0),
-    ('9' * 5000 + '-' + DIGEST, 0),
-    (None, 0), ('', 0), ('7', 0), ('7-', 0), ('7-' + DIGEST[1:], 0), ('7-' + DIGEST + '0', 0),
-    ('7-' + DIGEST + '\n', 0), ('0-' + DIGEST, 0), ('07-' + DIGEST, 0), ('-7-' + DIGEST, 0),
-    ('²-' + DIGEST, 0), ('reissue-' + '7' * 32, 0), ('7-' + DIGEST.replace('0', 'G'), 0)])
-def test_the_number_of_an_answer(csr_id, number):
-    bag = {'tls/1_csr_id': csr_id, 'tls/10_csr_id': '9-' + DIGEST}
-    assert answered_number(bag, 'tls/1') == number
+    ('9' * 5000 + '-' + DIGEST, 0)])
+@pytest.mark.parametrize('beside', USABLE)
+def test_an_answer_and_its_number(csr_id, number, beside):
+    bag = dict(beside, **{'tls/1_csr_id': csr_id, 'tls/10_csr_id': '9-' + DIGEST})
+    answer = answer_in(bag, 'tls/1')
+    assert answer == (csr_id, number, beside.get('tls/1_signed_certificate'),
+                      beside.get('tls/1_refusal'))
+
+
+@pytest.mark.parametrize('csr_id', [
+    None, '', '7', '7-', '7-' + DIGEST[1:], '7-' + DIGEST + '0', '7-' + DIGEST + '\n',
+    '0-' + DIGEST, '07-' + DIGEST, '-7-' + DIGEST, '²-' + DIGEST, 'reissue-' + '7' * 32,
+    '7-' + DIGEST.replace('0', 'G'), '7-' + 'A' * 64])
+@pytest.mark.parametrize('beside', USABLE)
+def test_what_is_no_id_makes_no_answer(csr_id, beside):
+    assert answer_in(dict(beside, **{'tls/1_csr_id': csr_id}), 'tls/1') == NO_ANSWER
+
+
+@pytest.mark.parametrize('beside', [
+    {}, {'tls/1_signed_certificate': 'junk'}, {'tls/1_refusal': 'é' * 1000},
+    {'tls/1_signed_certificate': CERTIFICATE + '\0'},
+    {'tls/1_refusal': 'a NUL \0'}, {'tls/1_signed_certificate': 'junk', 'tls/1_refusal': 'no'}])
+def test_an_id_beside_what_no_unit_takes_is_no_answer(beside):
+    assert answer_in(dict(beside, **{'tls/1_csr_id': '7-' + DIGEST}), 'tls/1') == NO_ANSWER
 
 
 @pytest.mark.parametrize('number, answered, result', [
@@ -229,18 +323,114 @@ def test_the_number_of_an_answer(csr_id, number):
     (1, '9' * 16 + '-' + DIGEST, True),
     (int('9' * 18), id_of('9' * 18, 'csr'), False),
 ])
+@pytest.mark.parametrize('beside', USABLE)
 def test_a_request_waits_unless_it_or_one_of_a_greater_number_is_answered(
-        number, answered, result):
-    for key, text in (('tls/1_signed_certificate', CERTIFICATE), ('tls/1_refusal', 'no')):
-        bag = {'tls/1_csr_id': answered, key: text}
-        assert waits('tls/1', id_of(number, 'csr'), bag) is result
+        number, answered, result, beside):
+    answer = answer_in(dict(beside, **{'tls/1_csr_id': answered}), 'tls/1')
+    assert waits(id_of(number, 'csr'), answer) is result
 
 
-@pytest.mark.parametrize('beside', [
-    {}, {'tls/1_signed_certificate': 'junk'}, {'tls/1_refusal': 'é' * 1000},
-    {'tls/1_refusal': 'a NUL \0'}, {'tls/1_signed_certificate': 'junk', 'tls/1_refusal': 'no'}])
-def test_a_request_waits_though_its_id_is_there_beside_what_no_unit_takes(beside):
-    assert waits('tls/1', id_of(1, 'csr'), dict(beside, **{'tls/1_csr_id': id_of(1, 'csr')}))
+@pytest.mark.parametrize('bag, found', [
+    ({'csr': 'x', 'csr_number': '3'}, (id_of(3, 'x'), 'x')),
+    ({'csr': 'x', 'csr_number': '9' * 18}, (id_of(int('9' * 18), 'x'), 'x')),
+    ({'csr': 'x', 'csr_number': '9' * 19}, ('', '')), ({'csr': 'x'}, ('', '')),
+    ({'csr': '', 'csr_number': '3'}, ('', '')), ({'csr_number': '3'}, ('', '')), ({}, ('', '')),
+    (None, ('', ''))])
+def test_the_request_in_a_bag(bag, found):
+    assert request_in(bag) == found
+
+
+# The unit's own request, a row of README's table each.
+
+MINE, OTHER = CSR, pem('CERTIFICATE REQUEST', b'other')
+
+
+def bag_with(csr, number=None):
+    return {key: value for key, value in (('csr', csr), ('csr_number', number)) if value}
+
+
+def answered(csr_id):
+    return {'tls/1_csr_id': csr_id, 'tls/1_refusal': 'no'} if csr_id else {}
+
+
+@pytest.mark.parametrize('record, bag, answers, step', [
+    # nothing remembered, a CSR without number: the original's
+    (Record(), bag_with(MINE), {}, (MINE, 1, True)),
+    (Record(), bag_with(MINE), answered(id_of(4, OTHER)), (MINE, 5, True)),
+    (Record(), bag_with('junk'), {}, (None, 0, False)),
+    (Record(csr=OTHER, unpublished=True), bag_with(MINE), {}, (OTHER, 1, True)),
+    # the bag has a later request, or another one under this number
+    (Record(csr=MINE, number=1), bag_with(OTHER, '2'), {}, (None, 2, False)),
+    (Record(csr=MINE, number=2), bag_with(OTHER, '2'), {}, (None, 2, False)),
+    (Record(), bag_with(OTHER, '2'), {}, (None, 2, False)),
+    (Record(csr=MINE, number=1, unpublished=True), bag_with(OTHER, '2'), {}, (None, 2, False)),
+    (Record(csr=MINE, number=2), bag_with(None, '2'), {}, (None, 2, False)),
+    # the same CSR under a later number
+    (Record(csr=MINE, number=1), bag_with(MINE, '3'), {}, (MINE, 3, False)),
+    (Record(csr=MINE, number=1), bag_with(MINE, '3'), answered(id_of(4, OTHER)), (MINE, 5, True)),
+    # not yet published: a number that nobody has answered
+    (Record(csr=MINE, unpublished=True), {}, {}, (MINE, 1, True)),
+    (Record(csr=MINE, unpublished=True), {}, answered(id_of(1, MINE)), (MINE, 2, True)),
+    (Record(csr=MINE, unpublished=True), {}, answered('1' + 15 * '0' + '-' + DIGEST),
+     (MINE, 1, True)),
+    (Record(csr=MINE, number=2, unpublished=True), bag_with(OTHER, '2'), {}, (MINE, 3, True)),
+    (Record(csr=MINE, number=2, unpublished=True), bag_with(MINE, '2'), {}, (MINE, 3, True)),
+    (Record(csr=MINE, number=1, unpublished=True), bag_with(MINE, '2'),
+     answered(id_of(2, MINE)), (MINE, 3, True)),
+    # an id that stands there beside nothing, of whatever length
+    (Record(csr=MINE, unpublished=True), {}, {'tls/1_csr_id': id_of(1, MINE)}, (MINE, 2, True)),
+    (Record(csr=MINE, number=10 ** 16 - 1, unpublished=True), {},
+     {'tls/1_csr_id': id_of(10 ** 16, MINE)}, (MINE, 10 ** 16 + 1, True)),
+    # unserved under a greater number that was answered
+    (Record(csr=MINE, number=2), bag_with(MINE, '2'), answered(id_of(4, OTHER)), (MINE, 5, True)),
+    (Record(csr=MINE, number=2), bag_with(MINE, '2'), answered(id_of(4, MINE)), (MINE, 5, True)),
+    (Record(csr=MINE, number=2), bag_with(MINE, '2'), {'tls/1_csr_id': id_of(4, OTHER)},
+     (MINE, 2, False)),
+    (Record(csr=MINE, number=2, outcome={'taken': True}), bag_with(MINE, '2'),
+     answered(id_of(4, OTHER)), (MINE, 2, False)),
+    # an earlier request in the bag, or none
+    (Record(csr=MINE, number=2), bag_with(OTHER, '1'), {}, (MINE, 2, True)),
+    (Record(csr=MINE, number=2), bag_with(MINE, '1'), {}, (MINE, 2, True)),
+    (Record(csr=MINE, number=2), {}, {}, (MINE, 2, True)),
+    (Record(csr=MINE, number=2), bag_with(MINE, '02'), {}, (MINE, 2, True)),
+    (Record(csr=MINE, number=10 ** 17), bag_with(MINE, '1' + 17 * '0'), {},
+     (MINE, 10 ** 17, False)),
+    # at rest
+    (Record(csr=MINE, number=2), bag_with(MINE, '2'), {}, (MINE, 2, False)),
+    (Record(), {}, {}, (None, 0, False)),
+    (Record(number=3), bag_with(OTHER, '2'), {}, (None, 3, False)),
+])
+def test_what_becomes_of_the_own_request(record, bag, answers, step):
+    assert next_step(record, 'tls/1', bag, answers, asks=False) == step
+
+
+def test_a_request_made_in_this_hook_is_newer_than_whatever_the_bag_has():
+    record = Record(csr=MINE, number=1, unpublished=True)
+    assert next_step(record, 'tls/1', bag_with(OTHER, '4'), answered(id_of(6, OTHER)),
+                     asks=True) == (MINE, 7, True)
+
+
+@pytest.mark.parametrize('csr, ordered, stands, seen, said', [
+    (None, id_of(1, MINE), {}, [{}], None),
+    (None, id_of(1, MINE), answered(id_of(1, MINE)), [answered(id_of(1, MINE)), {}], None),
+    (None, id_of(1, OTHER), {}, [{}], 'the unit has asked anew'),
+    (None, id_of(1, MINE), answered(id_of(1, MINE)), [{}], 'another answer stands there'),
+    (None, id_of(1, MINE), {'tls/1_csr_id': 'reissue-x'}, [{}], 'another answer stands there'),
+    (MINE, id_of(1, OTHER), {}, [], None),
+    (MINE.strip(), None, {}, [], None),
+    (MINE, None, answered(id_of(1, MINE)), [], 'another answer stands there'),
+    (OTHER, id_of(1, MINE), {}, [{}], 'the unit has asked anew'),
+    ('junk', id_of(1, MINE), {}, [{}], 'csr has no request block'),
+])
+def test_whether_a_request_can_be_answered(csr, ordered, stands, seen, said):
+    reason = obstacle('tls/1', bag_with(MINE, '1'), stands, csr, ordered,
+                      *[digest_of(each, 'tls/1') for each in seen])
+    assert reason is None if said is None else reason.startswith(said)
+
+
+def test_without_a_request_there_is_nothing_to_answer():
+    for bag in ({}, None, {'csr': MINE}):
+        assert obstacle('tls/1', bag, {}, None, None) == 'its request cannot be read'
 
 
 def test_the_digest_is_that_of_the_whole_answer():

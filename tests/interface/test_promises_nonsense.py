@@ -111,7 +111,7 @@ def test_p12_a_bad_request_raises_and_publishes_nothing(world, argument, error):
 
 @pytest.mark.parametrize('unit, argument, error', [
     ('None', 'pem("CERTIFICATE", "x")', 'TypeError: unit name: expected str, not NoneType'),
-    ('"tls/9"', 'pem("CERTIFICATE", "x")', "ValueError: certificate for 'tls/9': get_csr_map()"),
+    ('"db/1"', 'pem("CERTIFICATE", "x")', "ValueError: 'db/1' is not the name of a unit of tls"),
     ('"tls/1"', 'None', 'TypeError: certificate for tls/1: expected str, not NoneType'),
     ('"tls/1"', '"junk"', 'ValueError: certificate for tls/1: it has no PEM block'),
     ('"tls/1"', 'pem("CERTIFICATE REQUEST", "x")', 'ValueError: certificate for tls/1: it has no'),
@@ -125,11 +125,21 @@ def test_p12_a_bad_answer_raises_and_publishes_nothing(world, unit, argument, er
     it.serve()
 
 
-def test_p12_a_unit_that_never_saw_the_request_cannot_answer_it(world):
+@pytest.mark.parametrize('method', ['set_cert("{}", pem("CERTIFICATE", "late"))',
+                                    'refuse_csr("{}", "late")'])
+@pytest.mark.parametrize('leader, unit, why', [
+    ('tls/1', 'tls/0', 'this unit does not lead'),
+    ('tls/0', 'tls/1', 'get_csr_map() never handed out a request of it here'),
+    ('tls/0', 'tls/9', 'the unit has left'),
+])
+def test_p12_what_was_not_handed_out_here_is_logged_and_fails_no_hook(
+        world, method, leader, unit, why):
     it = world(2)
-    it.answer_with('tls/1', 'tls/0', 'forged')
-    assert 'get_csr_map() never handed out a request' in it.last.stderr
-    assert it.last.exit_code == 1
+    it.juju.lose_unitdata('tls/0')
+    it.do(leader, 'tls.' + method.format(unit))
+    assert it.last.exit_code == 0 and 'for {} not published: '.format(unit) in logged(it.last)
+    assert why in logged(it.last)
+    assert it.answer(unit) == (certificate(unit + ' 1 by tls/0 #1') if unit != 'tls/9' else None)
 
 
 # As a process: a hook that is none gives its arguments to no kernel.

@@ -211,12 +211,11 @@ def test_p13_a_refusal_leaves_with_its_unit(world):
 
 @pytest.mark.parametrize('unit, reason, error', [
     ('"tls/1"', 'None', 'TypeError: refusal for tls/1: expected str, not NoneType'),
-    ('"tls/1"', '"see -----BEGIN EC PRIVATE KEY-----"',
-     'ValueError: refusal for tls/1: it holds a private key'),
-    ('"tls/1"', '" "', 'ValueError: refusal for tls/1: it is empty'),
-    ('"tls/1"', '"x" * 1025', 'ValueError: refusal for tls/1: it has 1025 bytes, more than 1024'),
-    ('"tls/1"', '"\\ud800"', 'ValueError: refusal for tls/1: it is not encodable as UTF-8'),
-    ('"tls/9"', '"x"', "ValueError: refusal for 'tls/9': get_csr_map() never"),
+    ('"tls/1"', 'b"x"', 'TypeError: refusal for tls/1: expected str, not bytes'),
+    ('"db/1"', '"x"', "ValueError: 'db/1' is not the name of a unit of tls"),
+    ('"tls/1\\n"', '"x"', "ValueError: 'tls/1\\n' is not the name of a unit of tls"),
+    ('"tls/01"', '"x"', "ValueError: 'tls/01' is not the name of a unit of tls"),
+    ('"tls"', '"x"', "ValueError: 'tls' is not the name of a unit of tls"),
     ('1', '"x"', 'TypeError: unit name: expected str, not int'),
 ])
 def test_p13_a_bad_refusal_raises_and_publishes_nothing(world, unit, reason, error):

@@ -188,7 +188,7 @@ def test_get_requests_tells_of_every_member(world):
     assert requests['tls/0'] == {
         'state': 'answered', 'csr': request('tls/0 1'), 'csr_id': it.request_id('tls/0'),
         'answer_id': it.request_id('tls/0'), 'certificate': it.certificate('tls/0'),
-        'reason': None}
+        'reason': None, 'in_use': False}
     assert requests['tls/1']['csr'] == request('waits')
     assert requests['tls/1']['csr_id'] == it.request_id('tls/1') != requests['tls/1']['answer_id']
     assert requests['tls/1']['certificate'] == it.certificate('tls/1')

@@ -133,7 +133,7 @@ def test_the_flag_table_has_each_flag(flag):
 
 
 @pytest.mark.parametrize('key', [
-    peers.CSR, peers.CSR_NUMBER, peers.ANSWER.format('[unit-name]'),
+    peers.CSR, peers.CSR_NUMBER, peers.IN_USE, peers.CERTIFICATE.format('[unit-name]'),
     peers.ANSWER_ID.format('[unit-name]'), peers.REFUSAL.format('[unit-name]')])
 def test_the_wire_table_has_each_key(key):
     assert len(re.findall(r'^\|.*\| `{}` \|'.format(re.escape(key)), README, re.MULTILINE)) == 1
