@@ -5,6 +5,7 @@ environment and nothing else, its directory, its file run as `__main__`. Hook to
 by `subprocess.run` and its like are not started as processes either, their calls go straight to the
 agent's socket.
 """
+import contextlib
 import gc
 import importlib
 import io
@@ -14,6 +15,8 @@ import platform
 import runpy
 import subprocess
 import sys
+import sysconfig
+import tempfile
 import traceback
 
 from fakejuju.tools import NOT_MODELLED, TOOLS
@@ -34,6 +37,26 @@ def preload():
         except ModuleNotFoundError as error:
             if error.name != name:
                 raise
+
+
+# Where modules are that no charm brings.
+INSTALLED = tuple(set(sysconfig.get_paths()[name] for name in ('stdlib', 'purelib', 'platlib')))
+
+
+def imported_since(before):
+    """Names of modules to have ready for the next hook: installed ones, but for what may know of
+    this hook.
+    """
+    return [name for name, module in list(sys.modules.items()) if name not in before
+            and (getattr(module, '__file__', None) or '').startswith(INSTALLED)
+            and not name.startswith(('charms', '__'))]
+
+
+def get_ready(names):
+    for name in names:
+        with contextlib.suppress(Exception):  # the hook that wants it will tell
+            importlib.import_module(name)
+    gc.freeze()  # children would copy every page that a collection touches
 
 
 def answer_hook_tools(ask, write):
@@ -74,8 +97,9 @@ def answer_hook_tools(ask, write):
     vars(subprocess).update(run=run, call=call)
 
 
-def run_hook(request):
-    """In the child: become the hook."""
+def run_hook(request, imports):
+    """In the child: become the hook; tell in the file `imports` what it imported."""
+    before = set(sys.modules)
     os.setsid()
     for fd, path in ((1, request['stdout']), (2, request['stderr'])):
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -92,7 +116,10 @@ def run_hook(request):
     sys.modules['charms'].__path__.append('lib/charms')
     client = runpy.run_path(os.path.join(os.path.dirname(__file__), 'hook-tool'))
     answer_hook_tools(client['ask'], lambda fd, text: os.write(fd, text.encode()))
-    return exit_code_of(request['file'])
+    code = exit_code_of(request['file'])
+    imports.write('\n'.join(imported_since(before)))
+    imports.flush()
+    return code
 
 
 def exit_code_of(file):
@@ -110,12 +137,17 @@ def exit_code_of(file):
 
 def main():
     preload()
-    gc.freeze()  # children would copy every page that a collection touches
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            os._exit(run_hook(json.loads(line)))
-        print(child, flush=True)
-        _, status = os.waitpid(child, 0)
-        print(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status),
-              flush=True)
+    get_ready([])
+    with tempfile.TemporaryFile('w+') as imports:
+        for line in sys.stdin:
+            imports.seek(0)
+            imports.truncate()
+            child = os.fork()
+            if child == 0:
+                os._exit(run_hook(json.loads(line), imports))
+            print(child, flush=True)
+            _, status = os.waitpid(child, 0)
+            print(-os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status),
+                  flush=True)
+            imports.seek(0)
+            get_ready(imports.read().split())

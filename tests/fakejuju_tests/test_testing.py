@@ -103,6 +103,15 @@ def test_hooks_that_are_not_python_run_as_processes(juju, tmp_path):
     assert juju.status('app/0').message.endswith('/charm/hooks/start, start')
 
 
+def test_what_hooks_import_is_ready_for_the_next_but_for_what_the_charm_brings(juju, tmp_path):
+    juju.deploy(charm_of(tmp_path / 'app', **{
+        'hooks/mine.py': '', 'hooks/install': HOOK + 'import colorsys, mine',
+        'hooks/start': HOOK + 'tell("ready", str([name in sys.modules for name in ("colorsys", '
+                              '"mine")]))'}))
+    juju.settle()
+    assert told(juju, 'app/0', 'ready') == '[True, False]'
+
+
 def test_an_action_that_works_and_some_that_do_not(juju, charm):
     juju.deploy(charm)
     task = juju.run('app/0', 'good', {'word': 'c'})
