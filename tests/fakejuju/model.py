@@ -1,7 +1,7 @@
 """What Juju knows of one application, as plain data, and which hook each unit runs next.
 
-JS n is topic n, and JSRC Xn rule n of section X, of the tables in RULES.md, which list
-rules, sources and tests.
+JS n is topic n, and JSRC Xn rule n of section X, of the tables in RULES.md, which list rules,
+sources and tests.
 """
 import zlib
 from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple

@@ -37,10 +37,10 @@ def charm(tmp_path_factory):
     return charm_of(tmp_path_factory.mktemp('charm') / 'tls')
 
 
-def test_the_run_that_the_readme_shows(charm):
+def test_the_run_that_the_manual_shows(charm):
     command, shown = re.search(
-        r'^```\n\$ python -m fakejuju run path/to/built/charm (.*)\n((?s:.*?))^```',
-        (TESTS / 'fakejuju/RULES.md').read_text(), re.MULTILINE).groups()
+        r'^```\n\$ fakejuju run path/to/built/charm (.*)\n((?s:.*?))^```',
+        (TESTS / 'fakejuju/README.md').read_text(), re.MULTILINE).groups()
     done = fakejuju(charm, *command.split())
     assert (done.stdout, done.stderr, done.returncode) == (shown, '', 0)
 
