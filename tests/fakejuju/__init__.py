@@ -6,13 +6,14 @@
         juju.settle()
         print(juju.bag('app/0'), juju.app_bag())
 
-The hooks of the charm run for real, as processes of their own, against hook tools that are
+For tests of a charm there is the pytest fixture of testing.py and plugin.py; README.md is the
+manual. The hooks of the charm run for real, as processes of their own, against hook tools that are
 executables on PATH and answer as Juju's do. model.py has the units, relation data, versions,
 leadership and the choice of the next hook; context.py what one hook sees and writes; tools.py the
-hook tools; runner.py starts hooks and commits or discards. Faster ways to run the same hooks
-are in ../harness: forked.py (20 ms a hook), inprocess.py, and memoised.py, which runs none twice.
-All of it follows Juju's sources and a running Juju, cited as JS n and JSRC Xn where a rule stands;
-the tables in RULES.md have a test for each.
+hook tools; runner.py starts hooks and commits or discards. forked.py is a faster way to run the
+same hooks (20 ms each); two more are in ../harness of the checkout: inprocess.py, and memoised.py,
+which runs none twice. All of it follows Juju's sources and a running Juju, cited as JS n and JSRC
+Xn where a rule stands; the tables in RULES.md have a test for each.
 
 It can be told to fail: see `Juju.run`, and the knobs of `Model`.
 
@@ -21,7 +22,7 @@ of a unit, k8s specs; `juju exec` in forked hooks. Hooks run one at a time, so t
 repeated: what happens on other units while a hook runs is brought in by `on_call`, or by `fly`.
 There is no clock: retries, elections and update-status come when the test says so.
 
-cli.py is a `juju` command on top of it, __main__.py shows what a charm does.
+cli.py is a `juju` command on top of it; timeline.py shows what a charm does.
 """
 from .context import CommitFailed, Context
 from .model import Hook, Model, NotModelled
