@@ -8,6 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import yaml
+
 LAYERS = Path(__file__).parent / 'layers'
 # charm-build ends with the code of `charm proof`: 100 for warnings, 200 for errors. Both times the
 # charm is built.
@@ -18,13 +20,15 @@ class BuildFailed(Exception):
     """charm-build made no charm; the text is its own."""
 
 
-def build(layer, target, *options, interfaces=None, codes=BUILT, cwd=None):
+def build(layer, target, *options, interfaces=None, wheelhouse=False, codes=BUILT, cwd=None):
     """Build the charm layer in the directory `layer` below `target`; the built charm's directory.
 
     interfaces: a directory with one for each interface layer; unless given, that of
     CHARM_INTERFACES_DIR, or `interfaces` beside layer.yaml. Charm layers other than basic and
-    options are taken from CHARM_LAYERS_DIR, or from `layers` beside layer.yaml. Nothing is fetched.
-    The command is what CHARM_BUILD names, or charm-build; it has to exit with one of `codes`.
+    options are taken from CHARM_LAYERS_DIR, or from `layers` beside layer.yaml. Nothing is fetched:
+    a wheelhouse.txt, whose packages the stand-in would not install, is left out unless
+    `wheelhouse`. The command is what CHARM_BUILD names, or charm-build; it has to exit with one of
+    `codes`.
     """
     layer = Path(layer).absolute()
     command = os.environ.get('CHARM_BUILD', 'charm-build')
@@ -38,16 +42,16 @@ def build(layer, target, *options, interfaces=None, codes=BUILT, cwd=None):
             [command, '--hide-metrics',
              # Without an index a layer that is missing fails at once instead of being fetched.
              '--layer-index', 'file:///nonexistent/',
-             '--build-dir', str(target), '--cache-dir', os.path.join(scratch, 'cache'),
-             *options, str(layer)],
+             '--build-dir', str(target), '--cache-dir', os.path.join(scratch, 'cache'), *options,
+             str(layer if wheelhouse else offline(layer, Path(scratch, layer.name)))],
             env=dict(os.environ, CHARM_LAYERS_DIR=str(layers),
                      CHARM_INTERFACES_DIR=str(interfaces)), cwd=cwd,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     if done.returncode not in codes:
         raise BuildFailed('{} {}: exit code {}\n{}'.format(
             command, layer, done.returncode, done.stdout))
-    built, = Path(target).iterdir()
-    return built
+    name = yaml.safe_load((layer / 'metadata.yaml').read_text())['name']
+    return Path(target, name)
 
 
 def directory_of(variable, layer):
@@ -60,10 +64,21 @@ def directory_of(variable, layer):
 
 
 def together(directory, first, second):
-    """A directory with what is in both; in `first`, where a name is in both."""
+    """A directory with the layers in both; that in `first`, where a name is in both."""
     directory.mkdir()
     for source in (first, second) if second else (first,):
-        for path in source.iterdir():
-            if not (directory / path.name).exists():
-                (directory / path.name).symlink_to(path)
+        for layer in source.iterdir():
+            if layer.is_dir() and not (directory / layer.name).exists():
+                (directory / layer.name).symlink_to(offline(layer, directory / ('.' + layer.name)))
     return directory
+
+
+def offline(layer, copy):
+    """The layer, or where it has a wheelhouse.txt a copy without it."""
+    if not (layer / 'wheelhouse.txt').exists():
+        return layer
+    left_out = {'wheelhouse.txt', '.git', '.tox', *(yaml.safe_load(
+        (layer / 'layer.yaml').read_text()) or {}).get('exclude', ())}
+    shutil.copytree(str(layer), str(copy), ignore=lambda directory, names: (
+        left_out & set(names) if Path(directory) == layer else ()))
+    return copy

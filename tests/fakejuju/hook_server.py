@@ -130,8 +130,11 @@ def exit_code_of(file):
         if isinstance(error.code, str):
             print(error.code, file=sys.stderr)
         return error.code if isinstance(error.code, int) else int(bool(error.code))
-    except BaseException:
-        traceback.print_exc()
+    except BaseException as error:
+        below = error.__traceback__  # of what is here no process of its own would tell
+        while below.tb_next and below.tb_frame.f_code.co_filename != file:
+            below = below.tb_next
+        traceback.print_exception(type(error), error, below)
         return 1
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 DEPLOYMENT: Any = pytest.StashKey()
+LINES = 30  # of the log, beside a test that failed
 
 
 def pytest_addoption(parser):
@@ -59,4 +60,5 @@ def pytest_runtest_makereport(item, call):
         lines = ['{}: {}'.format(unit, ' '.join(deployment.status(unit)))
                  for unit in deployment.units()]
         report.sections.append(('juju status', '\n'.join(lines)))
-        report.sections.append(('juju debug-log', deployment.debug_log('INFO')))
+        log = deployment.debug_log('INFO').splitlines()
+        report.sections.append(('juju debug-log, its end', '\n'.join(log[-LINES:])))

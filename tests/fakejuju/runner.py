@@ -579,6 +579,7 @@ class Juju:
 
         A hook that fails is tried again; the third failure in a row raises.
         """
+        __tracebackhide__ = True  # of pytest: what failed is the hook
         runs: List[Run] = []
         failures: Dict[str, int] = {}
         while True:

@@ -146,6 +146,7 @@ class Deployment:
         knobs: those of Model (model.py). The first unit leads. Raises Unusable for a charm that is
         not there, not built, or not one for here.
         """
+        __tracebackhide__ = True
         if self._double:
             raise RuntimeError('{} is deployed, and a model has one application'.format(
                 self._model.app))
@@ -158,6 +159,7 @@ class Deployment:
         return self.add_unit(num_units)
 
     def _open(self, charm, name, version):
+        __tracebackhide__ = True
         try:
             directory = open_charm(charm, self._scratch / name, version)
         except NotModelled as error:
@@ -245,6 +247,7 @@ class Deployment:
         The Runs (runner.py). A hook that fails three times in a row raises AssertionError with what
         it wrote to stderr.
         """
+        __tracebackhide__ = True
         runs: List[Run] = []
         while True:
             cli.elect(self._model)
@@ -263,6 +266,7 @@ class Deployment:
         Raises ValueError for an action that the charm does not have, TaskError for one that fails
         or does not take these parameters.
         """
+        __tracebackhide__ = True
         definition = cli.read(self.double.charm, 'actions.yaml').get(action)
         if definition is None:
             raise ValueError('no action {} in actions.yaml'.format(action))
@@ -277,10 +281,12 @@ class Deployment:
 
         A single string is passed to the shell as it is. Raises TaskError if it fails.
         """
+        __tracebackhide__ = True
         command = ' '.join([command, *map(shlex.quote, arguments)])
         return self._task(unit, lambda: self.double.execute_command(unit, command))
 
     def _task(self, unit, queue):
+        __tracebackhide__ = True
         self._until(unit, lambda run: self._model.unit(unit).started)
         queue()
         told = self._until(unit, lambda run: run and run.hook.kind in TASKS).task()
@@ -292,6 +298,7 @@ class Deployment:
         return task
 
     def _until(self, unit, over):
+        __tracebackhide__ = True
         run, failures = None, 0
         while not over(run):
             run = self.run_hook(unit)

@@ -84,12 +84,17 @@ hookenv.action_set({'flags': ' '.join(sorted(get_flags()))})
 
 
 @pytest.fixture(scope='module')
-def charm(tmp_path_factory):
+def layer(tmp_path_factory):
     layer = tmp_path_factory.mktemp('layer') / 'app'
     for name, text in FILES.items():
         (layer / name).parent.mkdir(parents=True, exist_ok=True)
         (layer / name).write_text(text)
         (layer / name).chmod(0o755)
+    return layer
+
+
+@pytest.fixture(scope='module')
+def charm(layer, tmp_path_factory):
     return build(layer, tmp_path_factory.mktemp('built'))
 
 
@@ -145,7 +150,20 @@ def test_charm_build_knows_the_options_of_layer_basic(tmp_path):
         build(layer, tmp_path / 'built')
 
 
+def fakejuju(*arguments, **environment):
+    done = subprocess.run([sys.executable, '-m', 'fakejuju', *map(str, arguments)],
+                          env=dict(os.environ, PYTHONPATH=str(TESTS), **environment),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    return done.returncode, done.stdout, done.stderr
+
+
 def test_the_command_prints_where_the_layers_are():
-    printed = subprocess.check_output([sys.executable, '-m', 'fakejuju', 'layers'],
-                                      env=dict(os.environ, PYTHONPATH=str(TESTS)))
-    assert printed.decode() == '{}\n'.format(LAYERS) and (LAYERS / 'basic/layer.yaml').exists()
+    assert fakejuju('layers') == (0, '{}\n'.format(LAYERS), '')
+    assert (LAYERS / 'basic/layer.yaml').exists()
+
+
+def test_the_command_builds_a_layer_and_prints_where_it_is(layer, tmp_path):
+    assert fakejuju('build', layer, tmp_path) == (0, '{}\n'.format(tmp_path / 'app'), '')
+    assert (tmp_path / 'app/hooks/install').exists()
+    code, printed, told = fakejuju('build', layer, tmp_path, CHARM_BUILD='nowhere')
+    assert (code, printed) == (1, '') and told.startswith('ERROR no command nowhere: ')

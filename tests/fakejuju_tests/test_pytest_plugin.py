@@ -53,7 +53,7 @@ def test_a_fault_that_no_hook_met_with_fails_the_test(run, charm):
 def test_beside_a_failure_stand_the_status_and_the_log(run, charm):
     code, printed = run(TEST.format('start', 'blocked'), '--charm', charm)
     assert code == 1 and re.search('- juju status -+\napp/0: active started\n', printed)
-    assert re.search('- juju debug-log -+\nunit-app-0: .* INFO .* here it is\n'
+    assert re.search('- juju debug-log, its end -+\nunit-app-0: .* INFO .* here it is\n'
                      'unit-app-0: .* ERROR .*start hook failed: exit code 1\n', printed)
     assert 'fault' not in printed.split('short test summary')[1]
 
@@ -84,7 +84,7 @@ def test_without_charm_build_it_says_so(run, tmp_path):
 
 @pytest.mark.once
 def test_the_layer_in_this_directory_is_built(run, tmp_path):
-    """With its own layers and interfaces, beside it or where the variables say."""
+    """With its own layers and interfaces, beside it or where the variables say; offline."""
     for name, text in {
             'layer.yaml': "{includes: ['layer:basic', 'layer:mine', 'interface:any'], "
                           'exclude: [test_it.py, layers, interfaces]}',
@@ -92,6 +92,8 @@ def test_the_layer_in_this_directory_is_built(run, tmp_path):
                              'peers: {peers: {interface: any}}}',
             'layers/mine/reactive/mine.py': 'from charms.reactive import when_not, set_flag\n\n\n'
                                             '@when_not("mine")\ndef it():\n    set_flag("mine")\n',
+            'wheelhouse.txt': 'package-that-is-nowhere', 'layers/mine/wheelhouse.txt': 'another',
+            'layers/mine/layer.yaml': "includes: ['layer:basic']",
             'interfaces/any/interface.yaml': 'name: any', 'interfaces/any/peers.py': ''}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)

@@ -84,6 +84,33 @@ def test_a_hook_that_fails_on_and_on_ends_it(tmp_path):
     assert 'ERROR start of tls/0: exit code 7' in done.stderr and 'too bad' in done.stderr
 
 
+def test_who_reads_it_may_have_seen_enough(charm):
+    line = '"$0" -m fakejuju run "$1" --units 1 | head -n 1'
+    done = subprocess.run(
+        ['bash', '-c', line, sys.executable, str(charm)], cwd=str(TESTS),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert (done.stdout, done.stderr) == ('   1 tls/0 install\n', '')
+
+
+def test_statuses_warnings_and_errors_are_told(tmp_path):
+    charm = charm_of(tmp_path / 'charm')
+    for name, line in (('install', 'juju-log -l WARNING "one\ntwo"; juju-log three'),
+                       ('start', 'status-set active "all well"; juju-log -l ERROR four')):
+        (charm / 'hooks' / name).write_text('#!/bin/bash\n{}\n'.format(line))
+    shown = fakejuju(charm, '--units', '1').stdout
+    assert '   1 tls/0 install\n       WARNING one\n       WARNING two\n   2 ' in shown
+    assert 'start\n       calls status-set\n       status active: all well\n       ERROR four\n' \
+        in shown and 'three' not in shown
+
+
+def test_a_layer_that_is_not_built_is_refused():
+    done = fakejuju(TESTS / 'example')
+    assert done.returncode == 1 and done.stderr == (
+        'ERROR the charm at {} is not built, for it has neither hooks nor dispatch: run '
+        'charm-build (or charmcraft pack), and name the charm that it makes\n'.format(
+            TESTS / 'example'))
+
+
 def metadata(**keys):
     return json.dumps(dict(METADATA, description='x', **keys))
 
