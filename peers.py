@@ -47,7 +47,6 @@ empty: it decides nothing, and a later look does.
 
 "JSRC A11" and the like are rules of Juju; tests/fakejuju lists them with their sources.
 """
-import base64
 import hashlib
 import os
 import re
@@ -55,8 +54,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from subprocess import CalledProcessError
-from typing import (Any, Dict, Iterable, Iterator, List, MutableMapping, NamedTuple, Optional,
-                    Sequence, Set, Tuple)
+from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from charmhelpers.core import hookenv, unitdata
 from charms.reactive import RelationBase, clear_flag, is_flag_set, set_flag
@@ -69,8 +67,8 @@ AVAILABLE = 'signed certificate available'
 CSR, CSR_NUMBER, IN_USE = 'csr', 'csr_number', 'certificate_in_use'
 CERTIFICATE, REFUSAL, ANSWER_ID = '{}_signed_certificate', '{}_refusal', '{}_csr_id'
 
-SERVER_CERT = 'tls.server.certificate'  # unitdata: the key that the original's README reads
-RECORD = 'interface.tls'  # unitdata: see `Record`
+# Keys of unitdata: the one that the original's README reads, and `Record`.
+SERVER_CERT, RECORD = 'tls.server.certificate', 'interface.tls'
 TAKEN = {'taken': True}  # an outcome
 
 # The size in bytes of a request or an answer, also of what peers send; and of a refusal.
@@ -96,25 +94,24 @@ FULL_LOOK = ('update-status', 'leader-elected', 'upgrade-charm')
 # Only these hooks ask a refused unit for another CSR, so no layer can loop.
 ASK_AGAIN = ('update-status', 'config-changed')
 
-Bag = MutableMapping[str, Optional[str]]  # None is a key that this hook has deleted
+Bag = Dict[str, Optional[str]]  # None is a key that this hook has deleted
 
 
 # Texts.
 
 @lru_cache(maxsize=1024)
-def fault_in(text: str, labels: Sequence[str]) -> Optional[str]:
+def fault_in(text: str, labels: Tuple[str, ...]) -> Optional[str]:
     """What is wrong with `text` as PEM blocks of these labels, or None.
 
     Text around the blocks is legal, and so are several blocks. The openssl command reads whatever
     passes (behind a BOM from version 3 on). The content of a block is not looked at.
     """
-    encoded = text.encode('utf-8', 'replace')
-    if len(encoded) > MAX_BYTES:
-        return 'it has {} bytes, more than {}'.format(len(encoded), MAX_BYTES)
-    if encoded.decode() != text:
-        return 'it is not encodable as UTF-8'
-    if '\0' in text:  # a database that ends a text there would have the unit ask for ever
-        return 'it has a NUL'
+    size = len(text.encode('utf-8', 'replace'))
+    if size > MAX_BYTES:
+        return 'it has {} bytes, more than {}'.format(size, MAX_BYTES)
+    # A database that ends a text at a NUL would have the unit ask for ever.
+    if re.search('[\0\ud800-\udfff]', text):
+        return 'it has a NUL, or is not encodable as UTF-8'
     # At the start of a line only: a subject that a leader quotes may say anything.
     if re.search('^\ufeff?(?:\\w+ (?=Private))?' + PRIVATE_KEY, text, re.I | re.M):
         return 'it holds a private key, and everybody in the model can read relation data'
@@ -127,18 +124,16 @@ def fault_in(text: str, labels: Sequence[str]) -> Optional[str]:
     return None if sound else 'it has a PEM block with undecodable base64'
 
 
-def requests_in(text: str) -> List[bytes]:
-    """What the request blocks of `text` hold, however a signer has laid them out."""
+def requests_in(text: str) -> List[str]:
+    """The base64 of the request blocks of `text`, however a signer has laid it out."""
     blocks = re.findall('-----BEGIN ({})-----(.*?)-----END \\1-----'.format(
         '|'.join(REQUEST_LABELS)), text, re.S)
-    data = [re.sub('[^0-9A-Za-z+/]', '', body) for _, body in blocks]
-    return [base64.b64decode(each + ('', 'A==', '==', '=')[len(each) % 4]) for each in data]
+    return [re.sub('[^0-9A-Za-z+/]', '', body) for _, body in blocks]
 
 
 def fit_reason(reason: str) -> str:
     """`reason` in a form that every unit takes; it may quote what a peer put into its CSR."""
-    fit = re.sub('[\0-\x1f\x7f-\x9f]', '?', reason[:4 * MAX_REASON])
-    fit = fit.encode('utf-8', 'replace').decode()
+    fit = re.sub('[\0-\x1f\x7f-\x9f\ud800-\udfff]', '?', reason[:4 * MAX_REASON])
     fit = re.sub(PRIVATE_KEY + '.*', '(a private key)', fit, flags=re.I)
     fit = fit.encode()[:MAX_REASON].decode(errors='ignore')
     return fit if reason.strip() and fit.strip() else 'no reason given'
@@ -146,21 +141,18 @@ def fit_reason(reason: str) -> str:
 
 def is_reason(text: str) -> bool:
     """Whether a unit takes `text` for the reason of a refusal."""
-    return bool(text.strip()) and '\0' not in text \
-        and len(text.encode('utf-8', 'replace')) <= MAX_REASON \
-        and not re.search(PRIVATE_KEY, text, re.I)
+    return len(text.encode('utf-8', 'replace')) <= MAX_REASON and text.strip() != '' \
+        and not re.search('\0|' + PRIVATE_KEY, text, re.I)
 
 
 # The rules of the wire: plain values in, plain values out.
 
 class Answer(NamedTuple):
-    id: Optional[str]           # of the request that it is for
-    number: int                 # N of that id; 0 if it has too many digits to be believed
-    certificate: Optional[str]
-    refusal: Optional[str]      # None beside a certificate
-
-
-NO_ANSWER = Answer(None, 0, None, None)
+    """What a unit can take; Answer() is none."""
+    id: Optional[str] = None    # of the request that it is for
+    number: int = 0             # N of that id, 0 if it has too many digits to be believed
+    certificate: Optional[str] = None
+    refusal: Optional[str] = None
 
 
 def sha256(text: str) -> str:
@@ -193,16 +185,17 @@ def values_in(bag: Bag, unit: str) -> List[Optional[str]]:
 
 
 def answer_in(bag: Bag, unit: str) -> Answer:
-    """The answer that stands there for that unit; NO_ANSWER if a unit can take nothing of it.
+    """The answer that stands there for that unit.
 
     A certificate that is not sound is no answer, also where a refusal stands beside it.
     """
     certificate, refusal, request_id = values_in(bag, unit)
     match = re.match('([1-9][0-9]*)-[0-9a-f]{64}\\Z', request_id or '')
-    is_usable = not fault_in(certificate, CERTIFICATE_LABELS) if certificate \
-        else is_reason(refusal or '')
-    return Answer(request_id, number_in(match.group(1), ANSWER_DIGITS), certificate,
-                  None if certificate else refusal) if match and is_usable else NO_ANSWER
+    refusal = None if certificate else refusal
+    is_usable = is_reason(refusal or '') if not certificate \
+        else not fault_in(certificate, CERTIFICATE_LABELS)
+    return Answer(request_id, number_in(match.group(1), ANSWER_DIGITS), certificate, refusal) \
+        if match and is_usable else Answer()
 
 
 def waits(request_id: str, answer: Answer) -> bool:
@@ -211,56 +204,45 @@ def waits(request_id: str, answer: Answer) -> bool:
     return request_id != answer.id and number >= answer.number
 
 
-def next_number(unit: str, csr: str, last: int, bag: Bag, answers: Bag) -> int:
-    """The N for a new request of `unit`, whose last one had the number `last`."""
-    number = 1 + max(last, number_in(bag.get(CSR_NUMBER), OWN_DIGITS),
-                     answer_in(answers, unit).number)
-    stands = answers.get(ANSWER_ID.format(unit))  # of any length, beside anything or nothing
-    return number + 1 if id_of(number, csr) == stands else number
+def next_number(csr: str, last: int, stands: Optional[str]) -> int:
+    """The N for a new request, greater than `last`; its id is not the one that stands there."""
+    return last + 2 if id_of(last + 1, csr) == stands else last + 1
 
 
-def next_step(record: 'Record', unit: str, bag: Bag, answers: Bag,
-              asks: bool) -> Tuple[Optional[str], int, bool]:
+def next_step(record: 'Record', unit: str, bag: Bag, answers: Bag, asks: bool) -> tuple:
     """What becomes of a unit's own request: (CSR, N, whether to publish that).
 
     It follows from the unit's record, its own bag and the application bag, row by row. `asks`:
     the layer has made the request in this hook, so whatever is in the bag is older.
     """
-    csr, text = bag.get(CSR), bag.get(CSR_NUMBER)
+    csr, text, answered = bag.get(CSR), bag.get(CSR_NUMBER), answer_in(answers, unit).number
+    stands = answers.get(ANSWER_ID.format(unit))  # of any length, beside anything or nothing
     number = number_in(text, OWN_DIGITS)
-    is_later = number > record.number
+    last, is_later = max(number, record.number), number > record.number
     # Nothing is remembered, and the bag has what the original published: adopt that.
-    if not record.csr and not record.number and text is None \
-            and csr and not fault_in(csr, REQUEST_LABELS):
-        return csr, next_number(unit, csr, 0, bag, answers), True
+    if not (record.csr or last or text) and csr and not fault_in(csr, REQUEST_LABELS):
+        return csr, next_number(csr, answered, stands), True
     # The bag has a later request, or another one under this number: something was restored, and
     # only the layer knows which key it has.
-    if csr != record.csr and not asks \
+    if not record.csr or csr != record.csr and not asks \
             and (is_later or number == record.number and not record.unpublished):
-        return None, number, False
-    if not record.csr:
-        return None, max(number, record.number), False
-    # The bag has this request under a later number: that counts from now on.
-    last = max(number, record.number)
+        return None, last, False
     # The request has no number yet, or an answer under a greater one leaves it without its own.
-    is_unserved = is_later or not record.taken
-    if record.unpublished or is_unserved and answer_in(answers, unit).number > last:
-        return record.csr, next_number(unit, record.csr, last, bag, answers), True
-    # The bag has an earlier request, or none. (Of the greatest number a digit is not read.)
+    if record.unpublished or answered > last and (is_later or record.outcome != TAKEN):
+        return record.csr, next_number(record.csr, max(last, answered), stands), True
+    # The bag has this request under a later number, which counts; or an earlier one, or none. (Of
+    # the greatest number a digit is not read.)
     return record.csr, last, number < last and text != str(last)
 
 
-def obstacle(unit: str, bag: Optional[Bag], answers: Bag, csr: Optional[str],
-             ordered: Optional[str], *digests: str) -> Optional[str]:
+def obstacle(unit: str, bag: Optional[Bag], answers: Bag, csr: Optional[str], ordered, *digests):
     """Why the request in that bag cannot be answered by what was made for `csr` or for the id
     `ordered`; None if it can. digests: those of the answers that may be replaced."""
     request_id, current = request_in(bag)
     if not request_id:
         return 'its request cannot be read'
-    if csr is not None and not requests_in(csr):
-        return 'csr has no request block'
     if request_id != ordered if csr is None else requests_in(csr) != requests_in(current):
-        return 'the unit has asked anew'
+        return 'the unit has asked anew, or `csr` is not its request'
     # Compare and swap: ids alone would let an old order replace the answer of another leader, or
     # one that was made after `reissue`. What was never handed out may be answered while it waits.
     if digest_of(answers, unit) not in digests \
@@ -288,7 +270,8 @@ class Record:
     csr: Optional[str] = None        # the current request; None: the layer is to make one
     number: int = 0                  # its N; of a request that is not published, that of the last
     unpublished: bool = False        # the request has no N yet: a later look publishes it
-    outcome: Optional[dict] = None   # of the request: none yet, TAKEN, or {'refused': reason}
+    # Of the request: none yet, TAKEN, or {'refused': reason}.
+    outcome: dict = field(default_factory=dict)
     leads: bool = False              # what is-leader answered last
     # On a leader, {unit: id}: the requests that no later hook has seen answered in the bag.
     waiting: Dict[str, str] = field(default_factory=dict)
@@ -303,12 +286,11 @@ class Record:
 
         What an earlier version did not know takes its default.
         """
-        new, stored = cls(), unitdata.kv().get(RECORD)
-        types = {'relation': str, 'csr': str, 'outcome': dict, 'context': str}  # or None
-        is_sound = isinstance(stored, dict) and set(stored) <= set(vars(new)) and all(
-            value is None and key in types or type(value) is types.get(key, type(vars(new)[key]))
-            for key, value in stored.items())
-        return cls(**stored) if is_sound else new
+        stored, shape = unitdata.kv().get(RECORD), vars(cls(relation='', csr='', context=''))
+        known = {key: value for key, value in (stored if isinstance(stored, dict) else {}).items()
+                 if value is not None}
+        is_sound = all(type(value) is type(shape.get(key)) for key, value in known.items())
+        return cls(**known) if is_sound else cls()
 
     def save(self) -> None:
         hookenv.cache[RECORD] = unitdata.kv().set(RECORD, asdict(self))
@@ -317,14 +299,6 @@ class Record:
     def id(self) -> Optional[str]:
         """The id of the published request; None if there is none, so nothing answers it."""
         return id_of(self.number, self.csr) if self.csr and not self.unpublished else None
-
-    @property
-    def taken(self) -> bool:
-        return self.outcome == TAKEN
-
-    @property
-    def refusal(self) -> Optional[str]:
-        return (self.outcome or {}).get('refused')
 
 
 class Relation:
@@ -335,17 +309,13 @@ class Relation:
     """
 
     def __init__(self, record: Record):
-        self.record, self.unit = record, hookenv.local_unit()
-        self.application = hookenv.application_name()
+        self.record, self.unit, self.app = record, hookenv.local_unit(), hookenv.application_name()
 
-    def unit_bag(self, unit: str) -> Optional[Bag]:
+    def bag(self, **owner: str) -> Optional[Bag]:
+        """The bag of `unit` or of `app`, with what this hook has written. It is read whole: for
+        one key, too, Juju fetches all of it."""
         rid = self.record.relation
-        return _read(hookenv.relation_get, unit=unit, rid=rid) if rid else None
-
-    def application_bag(self) -> Optional[Bag]:
-        """With what this hook has written. The whole: Juju fetches all of it for one key, too."""
-        rid = self.record.relation
-        return _read(hookenv.relation_get, rid=rid, app=self.application) if rid else None
+        return _read(hookenv.relation_get, rid=rid, **owner) if rid else None
 
     def write(self, settings: Bag, app: bool = False) -> bool:
         """Write into this unit's own bag, or the application bag. False if the tool fails."""
@@ -355,7 +325,7 @@ class Relation:
             _log('{} not written: {}'.format('application bag' if app else 'request', error))
             hookenv.flush('is_leader')  # perhaps this unit leads no more
             return False
-        bag = self.application_bag() if app else None
+        bag = self.bag(app=self.app) if app else None
         if bag is not None:
             bag.update(settings)  # charmhelpers goes on showing this dict
         return True
@@ -364,40 +334,33 @@ class Relation:
 class UnitSide(Relation):
     """This unit's own request: asked, compared with the bags, answered."""
 
-    def ask(self, csr: str) -> None:
-        """Make `csr` the request. If it cannot be published now, a later look does it."""
-        self.record.csr, self.record.outcome, self.record.unpublished = csr, None, True
-        self.compare(asks=True)
-
     def compare(self, asks: bool = False) -> bool:
         """Bring record and own bag in line. False if a tool failed: then nothing has changed."""
-        record, bag, answers = self.record, self.unit_bag(self.unit), self.application_bag()
+        record, bag, answers = self.record, self.bag(unit=self.unit), self.bag(app=self.app)
         if bag is None or answers is None:
             return False
         csr, number, publish = next_step(record, self.unit, bag, answers, asks)
         if publish and not self.write({CSR: csr, CSR_NUMBER: str(number)}):
             return False
-        if (csr, number) != (record.csr, record.number):
-            record.outcome = None
+        is_same = (csr, number) == (record.csr, record.number)
+        record.outcome = record.outcome if is_same else {}
         record.csr, record.number, record.unpublished = csr, number, False
         return True
 
     def take(self) -> None:
         """Store and announce the answer to the request, if the unit has not got it yet."""
         record, key = self.record, CERTIFICATE.format(self.unit)
-        answers = self.application_bag() if record.id else None
+        answers = self.bag(app=self.app) if record.id else None
         if answers is None:
             return
-        answer, was_taken = answer_in(answers, self.unit), record.taken
+        answer, had_taken = answer_in(answers, self.unit), record.outcome == TAKEN
         if answer.id != record.id:
-            record.outcome = TAKEN if was_taken else None  # a refusal was lifted
-        elif answer.refusal:
-            record.outcome = {'refused': answer.refusal}
-        else:
-            record.outcome = TAKEN
-            if not was_taken or answer.certificate != unitdata.kv().get(key):
-                unitdata.kv().update({key: answer.certificate, SERVER_CERT: answer.certificate})
-                _set(AVAILABLE, str(record.relation).split(':')[0])
+            record.outcome = TAKEN if had_taken else {}  # a refusal was lifted
+            return
+        record.outcome = {'refused': answer.refusal} if answer.refusal else TAKEN
+        if answer.certificate and not (had_taken and answer.certificate == unitdata.kv().get(key)):
+            unitdata.kv().update({key: answer.certificate, SERVER_CERT: answer.certificate})
+            _flag(AVAILABLE, str(record.relation).split(':')[0])
 
 
 class LeaderSide(Relation):
@@ -410,15 +373,14 @@ class LeaderSide(Relation):
         leadership may go, but not come: a write fails then.
         """
         leads = _read(hookenv.cached(hookenv.is_leader))
-        if leads is not None:
-            self.record.leads = leads
-            self.record.waiting = self.record.waiting if leads else {}
-        return self.application_bag() if leads else None
+        self.record.leads = self.record.leads if leads is None else leads
+        self.record.waiting = {} if leads is False else self.record.waiting
+        return self.bag(app=self.app) if leads else None
 
     def unanswered(self) -> Dict[str, str]:
         """{unit: id} of what waits by the bag with this hook's writes; all if it cannot be read."""
         waiting = self.record.waiting
-        answers = self.application_bag() if waiting else None
+        answers = self.bag(app=self.app) if waiting else None
         return waiting if answers is None else {
             unit: each for unit, each in waiting.items() if waits(each, answer_in(answers, unit))}
 
@@ -450,9 +412,9 @@ class LeaderSide(Relation):
         if units is None:
             units, gone = self._members(answers)
             settings.update(dict.fromkeys(key for unit in gone for key in keys_of(unit)))
-        for unit, bag in [(unit, self.unit_bag(unit)) for unit in sorted(units)]:
-            if bag is None:
-                continue  # what waits for it goes on waiting
+        bags = [(unit, self.bag(unit=unit)) for unit in sorted(units)]
+        # Where a bag cannot be read, what waits for that unit goes on waiting.
+        for unit, bag in [(unit, bag) for unit, bag in bags if bag is not None]:
             (request_id, csr), known = request_in(bag), record.waiting.pop(unit, None)
             if not request_id and CSR_NUMBER in bag:
                 _log('request of {} is left out: csr_number or csr is malformed'.format(unit))
@@ -476,27 +438,14 @@ class LeaderSide(Relation):
         expected = set((_read(hookenv.goal_state) or {}).get('units') or ())
         expected = expected if self.unit in expected else set()
         members = {self.unit, *(record.waiting if listed is None else listed)}
-        if listed is not None:
-            record.handed_out = {unit: order for unit, order in record.handed_out.items()
-                                 if unit in members | expected}
-        members = members & expected if expected else members
-        if listed is not None:
-            record.waiting = {unit: record.waiting[unit] for unit in members & set(record.waiting)}
-        return members, units_in(answers, self.application) - expected if expected else set()
+        known, members = members | expected, members & expected if expected else members
+        for kept, names in ((record.waiting, members), (record.handed_out, known)):
+            for unit in set(kept) - names if listed is not None else ():
+                del kept[unit]
+        return members, units_in(answers, self.app) - expected if expected else set()
 
-    def hand_out(self) -> Dict[str, str]:
-        """{unit: CSR} of what waits; from now on `answer` answers these."""
-        self.survey(set(self.due()))
-        answers, requests = self.answers() or {}, {}
-        for unit in sorted(self.due()):
-            request_id, csr = request_in(self.unit_bag(unit))
-            if request_id:
-                requests[unit] = csr
-                self.record.handed_out[unit] = [request_id, digest_of(answers, unit)]
-        return requests
-
-    def answer(self, unit, csr, certificate=None, refusal=None) -> Optional[str]:
-        """Publish the one or the other for the unit's request. Returns why not, or None."""
+    def answer(self, unit, csr, answer) -> Optional[str]:
+        """Publish (certificate, refusal) for the unit's request. Returns why not, or None."""
         order, answers = self.record.handed_out.get(unit, [None]), self.answers()
         if answers is None:
             return 'this unit does not lead, or sees no application bag'
@@ -504,48 +453,15 @@ class LeaderSide(Relation):
             return 'the unit has left, or get_csr_map() never handed out a request of it here'
         if unit not in self.record.waiting and unit not in self._members(answers)[0]:
             return 'the unit has left'
-        bag = self.unit_bag(unit)
-        reason = obstacle(unit, bag, answers, csr, *order)
+        reason = obstacle(unit, self.bag(unit=unit), answers, csr, *order)
         if reason:
             return reason
-        new = dict(zip(keys_of(unit), (certificate, refusal, request_in(bag)[0])))
+        new = dict(zip(keys_of(unit), (*answer, request_in(self.bag(unit=unit))[0])))
         digests = [digest_of(new, unit), digest_of(answers, unit), *order[1:]]
         self.record.handed_out[unit] = [order[0], *list(dict.fromkeys(digests))[:MOST_DIGESTS]]
         # Until a later hook has seen it in the bag, the leader's own that is replaced included.
         self.record.waiting[unit] = new[ANSWER_ID.format(unit)]
         return None if self.write(new, app=True) else 'a hook tool failed, see above'
-
-    def reissue(self, unit_name: Optional[str]) -> None:
-        """Have the answers of one unit, or of all, count as none; ValueError if that fails."""
-        answers = self.answers()
-        if answers is None:
-            raise ValueError('reissue: this unit does not lead, or sees no application bag')
-        # By the bag, not by who is listed: this leader may not have met every unit yet.
-        units = {unit for unit in units_in(answers, self.application)
-                 if unit_name in (None, unit) and answers.get(ANSWER_ID.format(unit))}
-        if unit_name is not None and not units:
-            raise ValueError('reissue for {!r}: no answer to that unit'.format(unit_name))
-        # A token, so that "answered, then reissued" is not mistaken for "never answered".
-        again: Bag = dict.fromkeys(map(ANSWER_ID.format, units), 'reissue-' + os.urandom(16).hex())
-        again.update(dict.fromkeys(map(REFUSAL.format, units)))
-        if again and not self.write(again, app=True) or self.answers() is None:
-            raise ValueError('reissue: this unit lost the leadership, or cannot write')
-        self.survey()
-
-    def view(self) -> Dict[str, dict]:
-        """What `TlsPeers.get_requests` returns."""
-        members, requests = self.survey(), {}
-        answers, due = self.application_bag() or {}, self.due()
-        for unit in sorted(members):
-            bag, (certificate, reason, answer_id) = self.unit_bag(unit), values_in(answers, unit)
-            request_id, csr = request_in(bag)
-            requests[unit] = {
-                'state': 'none' if not request_id else 'waiting' if unit in due
-                else 'refused' if answer_in(answers, unit).refusal else 'answered',
-                'csr': csr or None, 'csr_id': request_id or None,
-                'answer_id': answer_id, 'certificate': certificate, 'reason': reason,
-                'in_use': bool(bag and certificate and bag.get(IN_USE) == sha256(certificate))}
-        return requests
 
 
 class TlsPeers(RelationBase):
@@ -597,16 +513,16 @@ class TlsPeers(RelationBase):
         _require('CSR for ' + hookenv.local_unit(), csr, REQUEST_LABELS)
         with self._opened() as (unit, leader):
             record = unit.record
-            if csr == record.csr and not record.taken:
-                if record.refusal:
-                    _log('request not published, it was refused: ' + record.refusal)
+            if csr == record.csr and record.outcome != TAKEN:
+                if record.outcome:
+                    _log('request not published, it was refused: ' + record.outcome['refused'])
                 return
             if not record.relation and not hookenv.hook_name().endswith(EARLY):
-                record.relation = self._newest(
-                    _read(hookenv.relation_ids, self.relation_name) or ())
-            unit.ask(csr)
-            self._flag(CREATE, False)
-            self._flag(AVAILABLE, False)
+                self._find_relation(record)
+            record.csr, record.outcome, record.unpublished = csr, {}, True
+            unit.compare(asks=True)
+            _flag(CREATE, self.relation_name, False)
+            _flag(AVAILABLE, self.relation_name, False)
             # No hook tells a unit of its own write: a leader's own request waits from here on.
             if record.id and record.leads and leader.answers() is not None:
                 record.waiting[unit.unit] = record.id
@@ -626,11 +542,10 @@ class TlsPeers(RelationBase):
         for this unit in `get_requests()`. Nothing happens without a certificate or a relation, or
         if that certificate is confirmed already.
         """
-        digest = sha256(self.get_signed_cert() or '')
         with self._opened() as (unit, _):
-            bag = unit.unit_bag(unit.unit) if self.get_signed_cert() else None
-            if bag is not None and bag.get(IN_USE) != digest:
-                unit.write({IN_USE: digest})
+            certificate, bag = self.get_signed_cert(), unit.bag(unit=unit.unit)
+            if certificate and bag is not None and bag.get(IN_USE) != sha256(certificate):
+                unit.write({IN_USE: sha256(certificate)})
 
     def get_refusal(self) -> Optional[str]:
         """Why the leader will not sign this unit's current request, or None.
@@ -640,7 +555,7 @@ class TlsPeers(RelationBase):
         `reissue`, or by a certificate after all.
         """
         with self._opened() as (unit, _):
-            return unit.record.refusal
+            return unit.record.outcome.get('refused')
 
     # For the leader.
 
@@ -652,7 +567,14 @@ class TlsPeers(RelationBase):
         `set_cert` and `refuse_csr` answer these very requests, in this hook or a later one.
         """
         with self._opened() as (_, leader):
-            return leader.hand_out()
+            leader.survey(set(leader.due()))
+            answers, requests = leader.bag(app=leader.app) or {}, {}
+            for unit in sorted(leader.due()):
+                request_id, csr = request_in(leader.bag(unit=unit))
+                if request_id:  # else its bag cannot be read now
+                    requests[unit] = csr
+                    leader.record.handed_out[unit] = [request_id, digest_of(answers, unit)]
+            return requests
 
     def set_cert(self, unit_name: str, certificate: str, csr: Optional[str] = None) -> None:
         """Answer the request of `unit_name`: the one that `get_csr_map()` last handed out here.
@@ -673,9 +595,7 @@ class TlsPeers(RelationBase):
         a unit of this application, or if `certificate` is longer than 64 KiB, has a NUL, has no
         sound PEM block CERTIFICATE, or holds a private key. Then nothing changes.
         """
-        _require_unit(unit_name)
-        _require('certificate for ' + unit_name, certificate, CERTIFICATE_LABELS)
-        self._answer('certificate', unit_name, csr, certificate=certificate)
+        self._answer('certificate', unit_name, csr, certificate, CERTIFICATE_LABELS)
 
     def refuse_csr(self, unit_name: str, reason: str, csr: Optional[str] = None) -> None:
         """Answer the request of `unit_name` with a no; which request, and when not, as `set_cert`.
@@ -691,16 +611,17 @@ class TlsPeers(RelationBase):
         Raises TypeError if an argument is not a str; ValueError if `unit_name` is not the name of
         a unit of this application. Then nothing changes.
         """
-        _require_unit(unit_name)
-        _require('refusal for ' + unit_name, reason)
-        self._answer('refusal', unit_name, csr, refusal=fit_reason(reason))
+        self._answer('refusal', unit_name, csr, reason)
 
-    def _answer(self, what, unit_name, csr, **answer):
+    def _answer(self, what, unit_name, csr, text, labels=()):
+        _require_unit(unit_name)
         _require('CSR', '' if csr is None else csr)
+        _require('{} for {}'.format(what, unit_name), text, labels)
+        answer = (text, None) if labels else (None, fit_reason(text))
         with self._opened() as (_, leader):
-            obstacle = leader.answer(unit_name, csr, **answer)
-            if obstacle:
-                _log('{} for {} not published: {}'.format(what, unit_name, obstacle))
+            why_not = leader.answer(unit_name, csr, answer)
+            if why_not:
+                _log('{} for {} not published: {}'.format(what, unit_name, why_not))
 
     def reissue(self, unit_name: Optional[str] = None) -> None:
         """Have the answered request of one unit, or of every unit, wait again; refused ones, too.
@@ -715,10 +636,20 @@ class TlsPeers(RelationBase):
         this application, if that unit has no answer, or if this unit does not lead, loses the
         leadership meanwhile, or cannot read or write the application bag.
         """
-        if unit_name is not None:
-            _require_unit(unit_name)
+        _require_unit(hookenv.local_unit() if unit_name is None else unit_name)
         with self._opened() as (_, leader):
-            leader.reissue(unit_name)
+            answers = leader.answers()
+            # By the bag, not by who is listed: this leader may not have met every unit yet.
+            units = {one for one in units_in(answers or {}, leader.app) if unit_name in (None, one)}
+            if answers is not None and unit_name and not units:
+                raise ValueError('reissue for {!r}: no answer to that unit'.format(unit_name))
+            # A token, so that "answered, then reissued" is not mistaken for "never answered".
+            new = None, 'reissue-' + os.urandom(16).hex()
+            again = {key: value for unit in units for key, value in zip(keys_of(unit)[1:], new)}
+            if again and not leader.write(again, app=True) or leader.answers() is None:
+                raise ValueError('reissue: this unit {}, or sees no application bag'.format(
+                    'lost the leadership' if again else 'does not lead'))
+            leader.survey()
 
     def get_requests(self) -> Dict[str, dict]:
         """{unit name: dict} of all members, this unit included; empty if it does not lead.
@@ -734,7 +665,18 @@ class TlsPeers(RelationBase):
         For a status, an action or a decision: it reads the bag of every member.
         """
         with self._opened() as (_, leader):
-            return leader.view()
+            requests, members = {}, leader.survey()
+            answers, due = leader.bag(app=leader.app) or {}, leader.due()
+            for unit in sorted(members):
+                bag, (certificate, *others) = leader.bag(unit=unit) or {}, values_in(answers, unit)
+                request_id, csr = request_in(bag)
+                state = 'none' if not request_id else 'waiting' if unit in due \
+                    else 'refused' if answer_in(answers, unit).refusal else 'answered'
+                requests[unit] = dict(
+                    zip(('reason', 'answer_id'), others), certificate=certificate, state=state,
+                    csr=csr or None, csr_id=request_id or None,
+                    in_use=bool(certificate) and bag.get(IN_USE) == sha256(certificate or ''))
+            return requests
 
     # The look at the start of every hook.
 
@@ -751,23 +693,22 @@ class TlsPeers(RelationBase):
         early, unit, leader = hook.endswith(EARLY), UnitSide(record), LeaderSide(record)
         full = event == 'created' or (is_first or hook in FULL_LOOK) and not early
         if full and (is_first or event != 'created'):  # else leader-elected follows
-            ids = _read(hookenv.relation_ids, self.relation_name)
-            record.relation = self._newest([record.relation] if ids is None else ids)
+            self._find_relation(record)
             leader.answers()
         # Who has published no request: is there one to adopt, or can it be published now?
         compares = full or not (record.id or early or is_flag_set(CREATE))
-        compared = compares and unit.compare()
+        compared = unit.compare() if compares else None
         if full or record.waiting:  # Juju need not tell a leader of its own write
             unit.take()
-        if record.leads and compares:
+        if compares and record.leads:
             leader.survey(None if full else {unit.unit})
         record.waiting = leader.unanswered()
         self._hear(event, peer, unit, leader)
-        may_ask = compared or not compares and hook in ASK_AGAIN
-        self._flag(CREATE, record.relation and (not record.csr or record.refusal) and (
-            is_flag_set(CREATE) or compared and not record.csr or may_ask and hook in ASK_AGAIN))
-        self._flag(SIGN, leader.due())
-        self._flag(AVAILABLE, record.taken and is_flag_set(AVAILABLE))
+        asks = compared if not record.csr else hook in ASK_AGAIN and compared is not False
+        lacks = record.relation and (not record.csr or 'refused' in record.outcome)
+        _flag(CREATE, self.relation_name, lacks and (asks or is_flag_set(CREATE)))
+        _flag(SIGN, self.relation_name, leader.due())
+        _flag(AVAILABLE, self.relation_name, record.outcome == TAKEN and is_flag_set(AVAILABLE))
         record.save()
 
     def _event(self, record: Record) -> Tuple[Optional[str], str]:
@@ -780,28 +721,32 @@ class TlsPeers(RelationBase):
         relation, event = hookenv.relation_id(), hookenv.hook_name().rsplit('-', 1)[-1]
         if relation and (relation == record.relation or event == 'broken'):
             return event, hookenv.remote_unit() or ''
-        if not relation or self._newest([relation, record.relation]) != relation:
+        if self._number(relation) <= self._number(record.relation):
             return None, ''  # no relation's hook, another relation's, or an older one's
         record.relation, record.waiting = relation, {}
         return 'created', ''
 
     def _hear(self, event: Optional[str], peer: str, unit: UnitSide, leader: LeaderSide) -> None:
         """Act upon what a hook of the peer relation tells."""
-        record = leader.record
         if event == 'changed' and not peer:  # the application bag
             unit.take()
-        elif event == 'changed' and record.leads:  # a follower will look when it leads
+        elif event == 'changed' and unit.record.leads:  # a follower will look when it leads
             leader.survey({peer})
         elif event == 'departed':
             leader.see_off(peer)
-        elif event == 'broken' and record.relation == hookenv.relation_id():
-            record.relation, record.waiting, record.handed_out = None, {}, {}
+        elif event == 'broken' and unit.record.relation == hookenv.relation_id():
+            unit.record.relation, unit.record.waiting, unit.record.handed_out = None, {}, {}
 
-    def _newest(self, ids: Iterable[Optional[str]]) -> Optional[str]:
-        """Of these relation ids; those of an endpoint that a refresh has renamed do not count."""
-        pairs = [(each or ':').split(':') for each in ids]
-        numbers = [int(number) for name, number in pairs if name == self.relation_name]
-        return '{}:{}'.format(self.relation_name, max(numbers)) if numbers else None
+    def _find_relation(self, record: Record) -> None:
+        """Settle on the newest relation id that Juju lists, if that can be read."""
+        ids = _read(hookenv.relation_ids, self.relation_name)
+        if ids is not None:
+            record.relation = max(ids, key=self._number, default=None)
+
+    def _number(self, relation_id: Optional[str]) -> int:
+        """-1 for another endpoint's, also for one that a refresh has renamed, and for none."""
+        endpoint, _, number = (relation_id or '').partition(':')
+        return int(number) if endpoint == self.relation_name else -1
 
     @contextmanager
     def _opened(self) -> Iterator[Tuple[UnitSide, LeaderSide]]:
@@ -819,20 +764,17 @@ class TlsPeers(RelationBase):
         yield UnitSide(record), leader
         due = leader.due().items()
         if not due or due - before:
-            self._flag(SIGN, due)
+            _flag(SIGN, self.relation_name, due)
         record.save()
 
-    def _flag(self, flag: str, on: Any) -> None:
-        if on:
-            _set(flag, self.relation_name)
-        elif is_flag_set(flag):
-            clear_flag(flag)
 
-
-def _set(flag: str, endpoint: str) -> None:
-    # By this value charms.reactive finds the object for the handler. A flag that is set already
-    # may have that of an endpoint since renamed.
-    set_flag(flag, {'relation': endpoint, 'conversations': []})
+def _flag(flag: str, endpoint: str, on=True) -> None:
+    if on:
+        # By this value charms.reactive finds the object for the handler. A flag that is set
+        # already may have that of an endpoint since renamed.
+        set_flag(flag, {'relation': endpoint, 'conversations': []})
+    elif is_flag_set(flag):
+        clear_flag(flag)
 
 
 def _read(tool, *arguments, **named):
@@ -847,7 +789,7 @@ def _read(tool, *arguments, **named):
         return None
 
 
-def _require(what: str, text: str, labels: Sequence[str] = ()) -> None:
+def _require(what: str, text: str, labels: Tuple[str, ...] = ()) -> None:
     """Raise what is wrong with the text, as PEM if there are labels."""
     if not isinstance(text, str):
         raise TypeError('{}: expected str, not {}'.format(what, type(text).__name__))
@@ -858,9 +800,8 @@ def _require(what: str, text: str, labels: Sequence[str] = ()) -> None:
 
 def _require_unit(name: str) -> None:
     _require('unit name', name)
-    application = hookenv.application_name()
-    if not re.match('{}/(0|[1-9][0-9]*)\\Z'.format(re.escape(application)), name):
-        raise ValueError('{!r:.80} is not the name of a unit of {}'.format(name, application))
+    if not re.match('{}/(0|[1-9][0-9]*)\\Z'.format(hookenv.application_name()), name):
+        raise ValueError('{!r:.80} is not a unit of {}'.format(name, hookenv.application_name()))
 
 
 def _log(message: str) -> None:

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from peers import (ANSWER_DIGITS, CERTIFICATE_LABELS, MAX_BYTES, NO_ANSWER, OWN_DIGITS,
-                   REQUEST_DIGITS, REQUEST_LABELS, Record, answer_in, digest_of, fault_in,
+from peers import (ANSWER_DIGITS, CERTIFICATE_LABELS, MAX_BYTES, OWN_DIGITS,
+                   REQUEST_DIGITS, REQUEST_LABELS, Answer, Record, answer_in, digest_of, fault_in,
                    fit_reason, id_of, is_reason, next_step, number_in, obstacle, request_in,
                    requests_in, units_in, waits)
 
@@ -148,7 +148,7 @@ def test_which_reason_a_unit_takes(text, usable):
     lambda csr: csr.replace('ZG', 'Z\nG'),
 ])
 def test_a_csr_that_was_tidied_is_the_same(change):
-    assert requests_in(change(CSR)) == requests_in(CSR) == [b'data']
+    assert requests_in(change(CSR)) == requests_in(CSR) == ['ZGF0YQ']
 
 
 @pytest.mark.parametrize('text', ['', 'junk', CERTIFICATE, CSR[:40], 'é' + CERTIFICATE])
@@ -299,7 +299,7 @@ def test_an_answer_and_its_number(csr_id, number, beside):
     '7-' + DIGEST.replace('0', 'G'), '7-' + 'A' * 64])
 @pytest.mark.parametrize('beside', USABLE)
 def test_what_is_no_id_makes_no_answer(csr_id, beside):
-    assert answer_in(dict(beside, **{'tls/1_csr_id': csr_id}), 'tls/1') == NO_ANSWER
+    assert answer_in(dict(beside, **{'tls/1_csr_id': csr_id}), 'tls/1') == Answer()
 
 
 @pytest.mark.parametrize('beside', [
@@ -307,7 +307,7 @@ def test_what_is_no_id_makes_no_answer(csr_id, beside):
     {'tls/1_signed_certificate': CERTIFICATE + '\0'},
     {'tls/1_refusal': 'a NUL \0'}, {'tls/1_signed_certificate': 'junk', 'tls/1_refusal': 'no'}])
 def test_an_id_beside_what_no_unit_takes_is_no_answer(beside):
-    assert answer_in(dict(beside, **{'tls/1_csr_id': '7-' + DIGEST}), 'tls/1') == NO_ANSWER
+    assert answer_in(dict(beside, **{'tls/1_csr_id': '7-' + DIGEST}), 'tls/1') == Answer()
 
 
 @pytest.mark.parametrize('number, answered, result', [
@@ -420,7 +420,7 @@ def test_a_request_made_in_this_hook_is_newer_than_whatever_the_bag_has():
     (MINE.strip(), None, {}, [], None),
     (MINE, None, answered(id_of(1, MINE)), [], 'another answer stands there'),
     (OTHER, id_of(1, MINE), {}, [{}], 'the unit has asked anew'),
-    ('junk', id_of(1, MINE), {}, [{}], 'csr has no request block'),
+    ('junk', id_of(1, MINE), {}, [{}], 'the unit has asked anew, or `csr` is not its request'),
 ])
 def test_whether_a_request_can_be_answered(csr, ordered, stands, seen, said):
     reason = obstacle('tls/1', bag_with(MINE, '1'), stands, csr, ordered,

@@ -111,7 +111,7 @@ def test_p12_a_bad_request_raises_and_publishes_nothing(world, argument, error):
 
 @pytest.mark.parametrize('unit, argument, error', [
     ('None', 'pem("CERTIFICATE", "x")', 'TypeError: unit name: expected str, not NoneType'),
-    ('"db/1"', 'pem("CERTIFICATE", "x")', "ValueError: 'db/1' is not the name of a unit of tls"),
+    ('"db/1"', 'pem("CERTIFICATE", "x")', "ValueError: 'db/1' is not a unit of tls"),
     ('"tls/1"', 'None', 'TypeError: certificate for tls/1: expected str, not NoneType'),
     ('"tls/1"', '"junk"', 'ValueError: certificate for tls/1: it has no PEM block'),
     ('"tls/1"', 'pem("CERTIFICATE REQUEST", "x")', 'ValueError: certificate for tls/1: it has no'),

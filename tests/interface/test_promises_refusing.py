@@ -212,10 +212,10 @@ def test_p13_a_refusal_leaves_with_its_unit(world):
 @pytest.mark.parametrize('unit, reason, error', [
     ('"tls/1"', 'None', 'TypeError: refusal for tls/1: expected str, not NoneType'),
     ('"tls/1"', 'b"x"', 'TypeError: refusal for tls/1: expected str, not bytes'),
-    ('"db/1"', '"x"', "ValueError: 'db/1' is not the name of a unit of tls"),
-    ('"tls/1\\n"', '"x"', "ValueError: 'tls/1\\n' is not the name of a unit of tls"),
-    ('"tls/01"', '"x"', "ValueError: 'tls/01' is not the name of a unit of tls"),
-    ('"tls"', '"x"', "ValueError: 'tls' is not the name of a unit of tls"),
+    ('"db/1"', '"x"', "ValueError: 'db/1' is not a unit of tls"),
+    ('"tls/1\\n"', '"x"', "ValueError: 'tls/1\\n' is not a unit of tls"),
+    ('"tls/01"', '"x"', "ValueError: 'tls/01' is not a unit of tls"),
+    ('"tls"', '"x"', "ValueError: 'tls' is not a unit of tls"),
     ('1', '"x"', 'TypeError: unit name: expected str, not int'),
 ])
 def test_p13_a_bad_refusal_raises_and_publishes_nothing(world, unit, reason, error):
