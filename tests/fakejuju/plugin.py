@@ -31,7 +31,7 @@ def juju(request, tmp_path):
 @pytest.fixture(scope='session')
 def charm(request, tmp_path_factory):
     """The built charm that --charm or CHARM names, else one that charm-build makes; its path."""
-    from .build import build
+    from .build import BuildFailed, build
     named = request.config.getoption('charm')
     if named:
         return Path(named).absolute()
@@ -40,7 +40,11 @@ def charm(request, tmp_path_factory):
     if not layers:
         pytest.fail('no charm: neither --charm nor CHARM names one, and there is no layer.yaml in '
                     '{} or above it'.format(here), pytrace=False)
-    return build(layers[0], tmp_path_factory.mktemp('built'))
+    try:
+        return build(layers[0], tmp_path_factory.mktemp('built'))
+    except BuildFailed as error:
+        told = str(error)
+    pytest.fail(told, pytrace=False)
 
 
 @pytest.hookimpl(trylast=True)

@@ -235,7 +235,7 @@ def test_charmcraft_builds_for_the_bases_of_a_reactive_charm(example):
         'plugin': 'reactive', 'source': '.', 'build-snaps': ['charm'],
         'reactive-charm-build-arguments': ['--binary-wheels'],
         'build-environment': [{'CHARM_INTERFACES_DIR': '$CRAFT_PROJECT_DIR/interfaces'}]}
-    assert {'charmcraft.yaml', 'interfaces'} <= set(read(example, 'layer.yaml')['exclude'])
+    assert {'charmcraft.yaml', 'interfaces', 'tests'} <= set(read(example, 'layer.yaml')['exclude'])
 
 
 def test_actions_allow_no_parameters_on_any_juju_and_say_what_they_return():

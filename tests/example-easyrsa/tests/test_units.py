@@ -1,0 +1,27 @@
+"""Units of this charm on a double of Juju: `pip install` fakejuju, then `pytest tests`."""
+import subprocess
+
+
+def files(juju, unit):
+    return juju.charm_directory(unit) / 'pki'
+
+
+def test_each_unit_has_a_certificate_of_the_ca_that_all_trust(juju, charm):
+    juju.deploy(charm, num_units=3)
+    juju.settle()
+    cas = {(files(juju, unit) / 'ca.pem').read_text() for unit in juju.units()}
+    assert len(cas) == 1
+    for unit in juju.units():
+        assert juju.status(unit).current == 'active'
+        subprocess.run(['openssl', 'verify', '-CAfile', 'ca.pem', 'certificate.pem'], check=True,
+                       cwd=str(files(juju, unit)))
+
+
+def test_a_request_for_another_units_name_is_refused_and_the_others_are_served(juju, charm):
+    leader, rogue, third = juju.deploy(charm, num_units=3)
+    with open(str(juju.charm_directory(rogue) / 'reactive/tls_easyrsa.py'), 'a') as tampered:
+        tampered.write('\n\ndef name_of(unit):\n    return "tls-easyrsa-0"\n')
+    juju.settle()
+    assert juju.app_bag()[rogue + '_refusal']
+    assert juju.status(rogue).current != 'active'
+    assert {juju.status(unit).current for unit in (leader, third)} == {'active'}
