@@ -5,6 +5,8 @@ hook_server.py is that process.
 import atexit
 import functools
 import json
+import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -66,12 +68,36 @@ class ForkedJuju(Juju):
         another = run.hook.kind == 'exec' or self.real and not is_python(file)
         if not self.forked or self.real and another:
             return super().start_hook(run, charm, file, output)
-        if another:
-            raise NotModelled('juju exec in a forked hook')
+        file = file or script_of(charm, run.hook)
         if not stat.S_IXUSR & file.stat().st_mode:
             raise PermissionError('{} is not executable'.format(file))
         server = Forkserver.shared()
         return server.start(str(file), charm, run.env, *output), server.wait
+
+    # What a layer keeps in the directory `disk` beside unitdata, if these are not the charm's:
+    # keys, say. Restoring unitdata leaves it alone.
+
+    def disk(self, unit):
+        """{file name: text}."""
+        folder = self.unit_directory(unit) / 'disk'
+        return {path.name: path.read_text() for path in folder.iterdir()} \
+            if folder.exists() else {}
+
+    def set_disk(self, unit, files):
+        folder = self.unit_directory(unit) / 'disk'
+        if folder.exists():
+            shutil.rmtree(str(folder))
+        for name, text in files.items():
+            folder.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+
+
+def script_of(charm, hook):
+    """The file of the charm that a `juju exec` names; a shell is a process of its own."""
+    file = Path(charm, hook.name)
+    if not os.path.isfile(str(file)):
+        raise NotModelled('juju exec of anything but a file of the charm, in a forked hook')
+    return file
 
 
 def is_python(file):

@@ -15,13 +15,12 @@ import pickle
 import subprocess
 import sys
 import warnings
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from fakejuju import hook_server
-from fakejuju.model import NotModelled
 from fakejuju.reactive import PASSING
 from fakejuju.runner import Killed
-from forked import ForkedJuju
+from fakejuju.forked import ForkedJuju, script_of
 
 
 class Ended(BaseException):
@@ -79,23 +78,52 @@ class InProcessJuju(ForkedJuju):
         super().__init__(charm, directory, real, **knobs)
         self.files: Dict[Any, Any] = {}      # hook -> what the charm has for it
         self.unitdata: Dict[str, str] = {}   # unit -> JSON
+        self.disks: Dict[str, str] = {}      # the same, of the files in `disk`
+        self.disk_history: Dict[str, Tuple[str, ...]] = {}  # as `history`
 
     def copy(self, directory):
         other = super().copy(directory)
-        other.unitdata = dict(self.unitdata)
+        other.unitdata, other.disks = dict(self.unitdata), dict(self.disks)
+        other.disk_history = dict(self.disk_history)
         return other
 
     def save(self):
-        return pickle.dumps(self.model, -1), dict(self.unitdata), dict(self.history)
+        return pickle.dumps(self.model, -1), dict(self.unitdata), dict(self.history), \
+            dict(self.disks), dict(self.disk_history)
 
     def load(self, state):
         self.model = pickle.loads(state[0])
         self.unitdata, self.history = dict(state[1]), dict(state[2])
+        self.disks, self.disk_history = dict(state[3]), dict(state[4])
 
     def add_unit(self, name=None):
         name = super().add_unit(name)
         self.unitdata[name] = '{}'
+        self.set_disk(name, {})
+        self.disk_history[name] = (self.disks[name],)
         return name
+
+    def disk(self, unit):
+        return json.loads(self.disks[unit])
+
+    def set_disk(self, unit, files):
+        self.disks[unit] = json.dumps(files, sort_keys=True)
+
+    def laid_out(self, unit):
+        """What is in the directory itself: that of the last hook of that unit in this process."""
+        return json.dumps(super().disk(unit), sort_keys=True)
+
+    def restore_disk(self, unit, hooks_ago):
+        """Unitdata, and the files with them."""
+        self.restore_unitdata(unit, hooks_ago)
+        self.disks[unit] = self.disk_history[unit][-1 - hooks_ago]
+
+    def fly(self, unit, *arguments, **named):
+        flight = super().fly(unit, *arguments, **named)
+        for run in flight:
+            past = self.disk_history[unit] + (self.disks[unit],)
+            self.disk_history[unit] = past[:len(self.history[unit])]  # no hook file, no history
+            yield run
 
     def kv(self, unit):
         return {key: value for key, value in json.loads(self.unitdata[unit]).items()
@@ -114,9 +142,8 @@ class InProcessJuju(ForkedJuju):
         return self.files[key]
 
     def execute(self, run, context, file, answers):
-        if run.hook.kind == 'exec':
-            raise NotModelled('juju exec in a hook in this process')
         charm = self.charm_directory(run.unit)
+        file = file or script_of(charm, run.hook)
         run.env = context.environment(charm, self.agent.address, self.path,
                                       str(self.state_db(run.unit)))
         problem = []
@@ -128,12 +155,15 @@ class InProcessJuju(ForkedJuju):
                 problem.append(error)
                 raise Ended()
 
+        if self.laid_out(run.unit) != self.disks[run.unit]:
+            super().set_disk(run.unit, self.disk(run.unit))
         with as_a_process(charm, run.env, str(file)) as (stdout, stderr):
             frameworks = Frameworks(charm, json.loads(self.unitdata[run.unit]))
             hook_server.answer_hook_tools(
                 ask, lambda fd, text: (stdout, stderr)[fd - 1].write(text))
             run.exit_code = hook_server.exit_code_of(str(file))
             self.unitdata[run.unit] = frameworks.kept()
+        self.disks[run.unit] = self.laid_out(run.unit)  # also of a hook that was killed
         run.stdout, run.stderr = stdout.getvalue(), stderr.getvalue()
         if problem and not isinstance(problem[0], Killed):
             raise problem[0]

@@ -6,8 +6,8 @@ by its answer to the next one. When the same hook starts again from the same fil
 environment, its calls are answered by the model of now, along the tree; where an answer is new,
 the hook runs for real, gets the answers of so far, and goes on with new ones.
 
-Of a unit's files that is unitdata only: for charms that keep nothing else. For real means in this
-process, as inprocess.py does it.
+Of a unit's files these are unitdata and the directory `disk`: for charms that keep nothing else.
+For real means in this process, as inprocess.py does it.
 """
 import functools
 import json
@@ -24,8 +24,9 @@ class Node:
 
     def __init__(self):
         self.call = None      # argv, stdin
+        self.disk = None      # the unit's files at that time
         self.branches = {}    # answer -> Node
-        self.end = None       # exit code, unitdata
+        self.end = None       # exit code, unitdata, files
 
 
 class Root(Node):
@@ -33,16 +34,17 @@ class Root(Node):
 
     def __init__(self, run, context, file, before):
         super().__init__()
-        self.run, self.context, self.file, self.before = run, context, file, before
+        self.run, self.context, self.file = run, context, file
+        self.before = before  # unitdata, files
 
 
 class Recorder:
     """Answers a real run: with `past`, what was answered before; then by `answers`."""
 
-    def __init__(self, node, past, context, answers=None):
+    def __init__(self, node, past, disk, answers=None):
         self.node = node
         self.past = list(past)
-        self.context = context
+        self.disk = disk
         self.answers = answers
 
     def __call__(self, argv, stdin, directory):
@@ -53,6 +55,7 @@ class Recorder:
         self.node.call = self.node.call or call
         if renamed(repr(self.node.call)) != renamed(repr(call)):
             raise AssertionError('the hook called {}, and now {}'.format(self.node.call, call))
+        self.node.disk = self.node.disk or self.disk()
         answer = self.past.pop(0) if self.past else self.answers(argv, stdin, directory)
         self.node = self.node.branches.setdefault(answer, Node())
         return answer
@@ -98,11 +101,11 @@ class MemoisedJuju(InProcessJuju):
     def starts_from(self, unit, hook):
         """All that a hook can know before it calls a hook tool: its environment follows from it."""
         return unit, hook._replace(version=0), self.model.version, self.lives[unit], \
-            self.unitdata[unit]
+            self.unitdata[unit], self.disks[unit]
 
     def does_nothing(self, unit):
-        """Whether the unit's next hook calls no hook tool and changes no unitdata."""
-        hook, before = self.next_hook(unit), self.unitdata[unit]
+        """Whether the unit's next hook calls no hook tool and changes no file."""
+        hook, before = self.next_hook(unit), (self.unitdata[unit], self.disks[unit])
         if not self.hook_file(unit, hook):
             return True
         key = self.starts_from(unit, hook)
@@ -110,10 +113,10 @@ class MemoisedJuju(InProcessJuju):
             state = self.save()
             self.run(unit)
             self.load(state)
-        return self.memory[key].end == (0, before)
+        return self.memory[key].end == (0, *before)
 
     def execute(self, run, context, file, answers):
-        unit, before = run.unit, self.unitdata[run.unit]
+        unit, before = run.unit, (self.unitdata[run.unit], self.disks[run.unit])
         key = self.starts_from(unit, run.hook)
         if key not in self.memory:
             self.memory[key] = Root(run, context, file, before)
@@ -123,26 +126,27 @@ class MemoisedJuju(InProcessJuju):
                 past.append(answers(*node.call, '/'))
                 node = node.branches.setdefault(past[-1], Node())
         except Killed as killed:
-            run.exit_code = -killed.signal
+            run.exit_code, self.disks[unit] = -killed.signal, node.disk
             return
         if node.end:
             self.reused += 1
         else:
-            recorder = Recorder(self.memory[key], past, context, answers)
+            recorder = Recorder(self.memory[key], past, functools.partial(self.laid_out, unit),
+                                answers)
             end = self.execute_for_real(run, context, file, before, recorder)
             self.real_runs += 1
             if run.exit_code < 0:
                 return
             node = recorder.node
             node.end = end
-        run.exit_code, self.unitdata[unit] = node.end
+        run.exit_code, self.unitdata[unit], self.disks[unit] = node.end
 
     def execute_for_real(self, run, context, file, before, recorder):
-        self.unitdata[run.unit] = before
+        self.unitdata[run.unit], self.disks[run.unit] = before
         super().execute(run, context, file, recorder)
         # A context never comes again: which one it was makes no difference to any later hook.
         return run.exit_code, json.dumps(super().kv(run.unit), sort_keys=True).replace(
-            context.id, 'past')
+            context.id, 'past'), self.disks[run.unit]
 
     def ends(self):
         """(root, answers, end) of everything remembered of the hooks that were run here."""
@@ -157,10 +161,10 @@ class MemoisedJuju(InProcessJuju):
 
     def run_again(self, root, past, end):
         """Run a remembered hook once more for real: it has to call the same and end the same."""
-        recorder = Recorder(root, past, root.context)
+        recorder = Recorder(root, past, functools.partial(self.laid_out, root.run.unit))
         again = self.execute_for_real(Run(root.run.unit, root.run.hook), root.context, root.file,
                                       root.before, recorder)
-        if (again[0], renamed(again[1])) != (end[0], renamed(end[1])):
+        if (again[0], renamed(again[1]), again[2]) != (end[0], renamed(end[1]), end[2]):
             raise AssertionError('{} of {} ended with {}, and now {}'.format(
                 root.run.hook.name, root.run.unit, end, again))
 

@@ -79,8 +79,9 @@ def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', met
                   for kind in ('created', 'joined', 'changed', 'departed', 'broken')]
     (charm / 'actions').mkdir()
     actions = ['act', 'renew', 'repeat', 'slow', 'finish', 'refuse', 'reissue']
+    (charm / 'bin').mkdir()
     for path in [charm / 'hooks' / name for name in names] \
-            + [charm / 'actions' / name for name in actions]:
+            + [charm / 'actions' / name for name in actions] + [charm / 'bin/renew-and-fail']:
         path.write_text(HOOK)
         path.chmod(0o755)
     return charm
@@ -89,7 +90,9 @@ def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', met
 class World:
     """Units of the charm made by `assemble`, with the words the promises are made in."""
 
-    def __init__(self, charm, directory, juju=ForkedJuju, **knobs):
+    def __init__(self, charm, directory, juju=ForkedJuju, keys='', **knobs):
+        """keys: where layers keep them: disk, early (and they ask in install), or unitdata."""
+        self.keys = keys
         self.directory = directory
         self.juju = juju(charm, directory, **knobs)
 
@@ -100,11 +103,37 @@ class World:
 
     def start(self, units):
         """Add that many units, the first the leader, and let it settle."""
-        names = [self.juju.add_unit() for _ in range(units)]
+        names = [self.add() for _ in range(units)]
         if names:
             self.juju.elect(names[0])
         self.juju.settle()
         return names
+
+    def add(self, name=None, with_key=False):
+        """A new unit; on a disk that has the key of its predecessor of that name, if asked for."""
+        disk = self.juju.disk(name) if name else {}
+        unit = self.juju.add_unit(name)
+        if self.keys:
+            files = {'made': disk.get('made', '0')}  # in this at least no key comes twice
+            files.update({'early': ''} if self.keys == 'early' else {})
+            files.update({'key': disk['key']} if with_key and 'key' in disk else {})
+            self.juju.set_disk(unit, files)
+        return unit
+
+    def key(self, unit):
+        """The text of the CSR that the layer makes by the key it has, or None."""
+        return self.juju.disk(unit).get('key') if self.keys else self.juju.kv(unit).get('asks')
+
+    def restore_disk(self, unit, hooks_ago):
+        """Keys and unitdata of that unit are again as that many hooks ago."""
+        made = {name: text for name, text in self.juju.disk(unit).items() if name == 'made'}
+        self.juju.restore_disk(unit, hooks_ago)
+        self.juju.set_disk(unit, dict(self.juju.disk(unit), **made))
+
+    def lose_disk(self, unit):
+        self.juju.lose_unitdata(unit)
+        self.juju.set_disk(unit, {name: text for name, text in self.juju.disk(unit).items()
+                                  if name != 'key'})
 
     def tell(self, unit, name, text):
         """Leave a file for the layer on that unit (see layers/answers)."""

@@ -10,12 +10,21 @@ not look into them. A test steers a unit by files beside the unit's state databa
 * `script.py`, run once with `tls`, the interface object; what it puts into `results` is kept;
 * `early.py`, the same, but before the interface or any handler has run.
 
+The text of its CSR stands for its key, too, and is kept in unitdata; or, where beside them there is
+a directory `disk`, in the file `disk/key`. Then, as with most tools, every CSR is the same text
+until the layer makes another key: for `renew`, after a refusal, or where there is none. Also in it:
+
+* `made`, the number of the last key: no key comes twice;
+* `early`: the layer asks in `install`, too.
+
 Or by actions: `renew` asks with another CSR, `repeat` with the same; after `slow` the leader puts
 what waits on a desk, until `finish` answers it; after `refuse` it refuses what is next to sign;
-`reissue` is the method.
+`reissue` is the method. The script `bin/renew-and-fail` of the charm, for `juju exec`, is `renew`
+and then exits with 1: Juju commits what it wrote, unitdata are not kept.
 """
 import base64
 import os
+import sys
 
 from charmhelpers.core import hookenv, unitdata
 from charms.reactive import clear_flag, endpoint_from_name, when, when_not
@@ -53,6 +62,29 @@ def told(name):
         return ''
 
 
+def write(name, text):
+    with open(here(name), 'w') as file:
+        file.write(text)
+
+
+def keeps_keys():
+    """Whether they are files."""
+    return os.path.isdir(here('disk'))
+
+
+def key():
+    """The text of the CSR that the layer makes by its key, or nothing."""
+    return told('disk/key') if keeps_keys() else unitdata.kv().get('asks', '')
+
+
+def new_key():
+    if not keeps_keys():
+        return '{} {}'.format(hookenv.local_unit(), count('asked'))
+    write('disk/made', str(int(told('disk/made') or 0) + 1))
+    write('disk/key', '{} {}'.format(hookenv.local_unit(), told('disk/made')))
+    return key()
+
+
 def count(name):
     unitdata.kv().set(name, unitdata.kv().get(name, 0) + 1)
     return unitdata.kv().get(name)
@@ -64,7 +96,7 @@ def ask(tls, text):
 
 
 def ask_anew(tls):
-    text = told('asks') or '{} {}'.format(hookenv.local_unit(), count('asked'))
+    text = told('asks') or new_key()
     if told('keys') == 'new':
         text += '.' + os.urandom(4).hex()
     ask(tls, text)
@@ -73,7 +105,11 @@ def ask_anew(tls):
 @when(CREATE)
 def request(tls):
     if CREATE not in told('busy'):
-        ask_anew(tls)
+        refusal = getattr(tls, 'get_refusal', lambda: None)()  # the original has no such method
+        if keeps_keys() and key() and not refusal:
+            ask(tls, key())
+        else:
+            ask_anew(tls)
 
 
 @when(SIGN)
@@ -115,8 +151,8 @@ def obey():
     action = hookenv.action_name()
     if action == 'renew':
         ask_anew(tls)
-    elif action == 'repeat' and kv.get('asks'):  # it may have been forgotten since
-        ask(tls, kv.get('asks'))
+    elif action == 'repeat' and key():  # it may have been forgotten since
+        ask(tls, key())
     elif action == 'slow':
         kv.set('slow', True)
     elif action == 'refuse':
@@ -131,6 +167,11 @@ def obey():
         kv.unset('refuses')
         answer(tls, kv.get('desk', {}))
         kv.unset('desk')
+    elif hookenv.hook_name() == 'install' and os.path.exists(here('disk/early')):
+        ask(tls, key() or new_key())
+    elif os.path.basename(sys.argv[0]) == 'renew-and-fail':
+        ask_anew(tls)
+        sys.exit(1)
 
 
 def obey_file(name):
