@@ -59,7 +59,7 @@ VARIANTS = [
     Variant('believes its bag: a request, though its key is lost',
             'p15_a_unit_whose_disk_was_restored_asks_its_layer',
             [("        return None, last, False\n", "        return csr, last, False\n")],
-            search=['lose'], breaks='P2'),
+            search=['lose_disk'], breaks='P2'),
     Variant('an answer is dropped when its unit says something',
             'p15_every_hook_runs_again_after_its_commit',
             [("            leader.survey({peer})",

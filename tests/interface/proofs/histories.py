@@ -1,9 +1,12 @@
 """P15: random histories with every fault, then two update-status of each unit."""
+import shutil
+from itertools import takewhile
 from typing import NamedTuple, Tuple
 
 from inprocess import InProcessJuju
-from protocol import count
-from world import AVAILABLE, CREATE, METADATA, SIGN, World, assemble, certificate, id_of, text_in
+from protocol import asked_in, count, own_id, plant, planted_for, request_in, view, wrongs
+from world import (AVAILABLE, CREATE, METADATA, SIGN, TESTS, World, assemble, certificate, id_of,
+                   text_in)
 
 KNOBS = [{}, {'leader_notified': False}, {'stale_caches': False}, {'departed_sent': False},
          {'version': '2.9.50'}, {'version': '4.0.1'}, {'subordinate': True}]
@@ -38,7 +41,7 @@ def usurp(juju, unit):
         juju.elect(others[0])
         for each in juju.units():
             bag = juju.bag(each)
-            if 'csr_number' in bag and '-----' in bag.get('csr', ''):  # no nonsense
+            if 'csr_number' in bag and asked_in(bag):  # no nonsense
                 juju.write_app(others[0], **{
                     each + '_csr_id': id_of(bag['csr_number'], bag['csr']), each + '_refusal': '',
                     each + '_signed_certificate': certificate(
@@ -57,33 +60,55 @@ HOOK_FAULTS = {
     'deposed': lambda juju, unit, at: {'on_call': {at: juju.depose}},
     'usurped': lambda juju, unit, at: {'on_call': {at: lambda: usurp(juju, unit)}},
 }
-TASKS = ('renew', 'repeat', 'slow', 'finish', 'refuse', 'reissue')
-OTHERS = ('skip', 'restore', 'lose', 'snapshot', 'restore_bags', 'restart', 'reboot', 'status',
-          'elect', 'depose', 'add', 'remove', 'die', 'forget', 'return', 'settle', 'nonsense',
-          'forge', 'note', 'sign_noted', 'rename', 'end')
+STARTS = ('keys', 'add', 'elect', 'settle', 'original')  # before anything goes wrong
+TASKS = ('renew', 'repeat', 'slow', 'finish', 'refuse', 'reissue', 'exec')
+OTHERS = ('skip', 'restore', 'restore_disk', 'lose', 'lose_disk', 'snapshot', 'restore_bags',
+          'restart', 'reboot', 'status', 'elect', 'depose', 'add', 'remove', 'die', 'forget',
+          'return', 'inherit', 'settle', 'nonsense', 'forge', 'plant', 'note', 'sign_noted',
+          'rename', 'end')
 
 
 def draw(rng, most_units=4):
     """A history, as events; what is not possible when it comes is left out."""
     units = ['tls/{}'.format(number) for number in range(most_units)]
-    events = [Event('add') for _ in range(rng.randint(1, 3))] + [Event('elect', 'tls/0')]
-    if rng.random() < .7:
-        events.append(Event('settle'))
+    if rng.random() < .1:  # it takes no CSR in `install`
+        events = [Event('keys', '', (rng.choice(['', 'disk']),)),
+                  Event('original', '', (rng.randint(1, 3),))]
+    else:
+        events = [Event('keys', '', (rng.choice(['', 'disk', 'disk', 'early']),))]
+        events += [Event('add') for _ in range(rng.randint(1, 3))] + [Event('elect', 'tls/0')]
+        if rng.random() < .7:
+            events.append(Event('settle'))
     for _ in range(rng.randint(3, 25)):
         what, unit = rng.random(), rng.choice(units)
         if what < .35:
             events += [Event('hook', unit)] * rng.randint(1, 4)
-        elif what < .6:
+        elif what < .55:
             events.append(Event(rng.choice(sorted(HOOK_FAULTS)), unit, (rng.randint(1, 8),)))
-        elif what < .75:
+        elif what < .65:
+            events += meeting(rng, unit)
+        elif what < .8:
             events.append(Event(rng.choice(TASKS), unit))
         else:
             kind = rng.choice(OTHERS)
-            arguments = {'restore': (rng.randint(1, 12),), 'restore_bags': (
-                rng.randint(0, 2), rng.choice([None, 'tls', *units])),
-                'nonsense': (rng.choice(NONSENSE),), 'forge': (rng.choice(FORGED),)}.get(kind, ())
-            events.append(Event(kind, unit, arguments))
+            events.append(Event(kind, unit, {
+                'restore': (rng.randint(1, 12),), 'restore_disk': (rng.randint(1, 12),),
+                'restore_bags': (rng.randint(0, 2), rng.choice([None, 'tls', *units])),
+                'nonsense': (rng.choice(NONSENSE),),
+                'forge': (rng.choice(FORGED),)}.get(kind, ())))
     return events
+
+
+def meeting(rng, unit):
+    """A tool that fails in a hook of its own, right after what makes a unit's data disagree.
+
+    Events drawn one by one put another hook of the unit between nearly always.
+    """
+    what = rng.choice([['exec', 'hook'], ['restore'], ['restore_disk'], ['lose'], ['plant'],
+                       ['die', 'forget', 'inherit'], ['snapshot', 'renew', 'hook', 'settle']])
+    then = rng.choice([['status'], ['renew'], ['repeat']])
+    return [Event(kind, unit, (rng.randint(1, 12),) if kind.startswith('restore') else ())
+            for kind in what + then] + [Event('disconnected', unit, (rng.randint(1, 8),))]
 
 
 # By a layer that signs elsewhere, and has the request from there.
@@ -98,8 +123,10 @@ class History:
         self.world = World(charm, directory, InProcessJuju, **knobs)
         self.juju = self.world.juju
         self.pristine = self.juju.save()
+        self.starts = {}  # events -> what is then
         self.charm = self.juju.set_charm(charm)
-        # The same, but for the name of its endpoint.
+        self.original = assemble(directory / 'original', TESTS / 'interface/interface_of_2015.py')
+        # Ours, but for the name of its endpoint.
         self.renamed = assemble(directory / 'renamed', charm / 'hooks/relations/tls/peers.py',
                                 metadata=dict(METADATA, peers={'renamed': {'interface': 'tls'}}))
 
@@ -109,30 +136,53 @@ class History:
         self.juju.charm = self.charm
         self.juju.load(self.pristine)
         self.juju.runs, self.snapshots, self.noted, self.ends = [], [], [], False
+        self.world.keys = ''
+        self.requests = set()   # every id that a unit ever had
+        self.inherited = {}     # unit -> what answered its predecessor when it came
+        self.restored = set()   # owners of bags that went back to an earlier time
         self.lines = []
-        for event in events:
+        start = tuple(takewhile(lambda event: event.kind in STARTS, events))
+        if start in self.starts:
+            self.go_on_from(start)
+        else:
+            for event in start:
+                self.do(event)
+            self.starts[start] = (self.juju.save(), self.world.keys, set(self.requests),
+                                  list(self.lines))
+        for event in events[len(start):]:
             self.do(event)
         self.heal()
+
+    def go_on_from(self, start):
+        """Many histories start alike: without running those hooks again."""
+        state, self.world.keys, requests, lines = self.starts[start]
+        self.juju.load(state)
+        self.requests, self.lines = set(requests), list(lines)
+        for unit in self.juju.units():
+            self.steer(unit)
 
     def expect(self, kept, text, *values):
         if not kept:
             raise Violation(text.format(*values))
 
     def run(self, unit, kind='hook', at=1):
-        juju, before = self.juju, self.juju.kv(unit)
+        juju, before = self.juju, view(self.world, unit)
         run = juju.run(unit, **HOOK_FAULTS[kind](juju, unit, at))
         kv = juju.kv(unit)
         self.lines.append('{} {}: {} {} -> {} {} {}'.format(
             kind, at, unit, run.hook.name, run.exit_code, run.error,
             {owner: sorted(each) for owner, each in run.changes.items()}))
-        if kind not in ('kill', 'interrupted', 'disconnected'):
+        if self.has_original(unit):
+            return run
+        # An action may: `reissue` says that it did nothing.
+        if run.hook.kind != 'exec' and (kind not in ('kill', 'interrupted', 'disconnected')
+                                        or kind == 'disconnected' and run.hook.kind != 'action'):
             self.expect(run.exit_code == 0, '{} of {} failed by itself: {}', run.hook.name, unit,
                         run.stderr[-800:])
-        said, announced = kv.get('announced', []), before.get('announced', [])
-        for each in said[len(announced):]:
-            owned = [values['asks'] for values in (before, kv) if 'asks' in values]
-            self.expect(any(each.startswith(text + ' by ') for text in owned),
-                        '{} asked {} and was told {}', unit, owned, each)
+        self.requests.update([own_id(kv), request_in(juju.bag(unit))])
+        for promise, text in wrongs(run, before, view(self.world, unit),
+                                    self.inherited.get(unit)):
+            self.expect(False, '{}: {}', promise, text)
         flags = self.world.flags(unit)
         record = kv.get('interface.tls')
         if record and run.exit_code == 0:
@@ -147,27 +197,37 @@ class History:
         juju, model = self.juju, self.juju.model
         agent = model.units.get(unit)
         alive = agent and agent.life == 'alive'
+        bag = juju.bag(unit)
+        # Without unitdata the interface adopts what the original published; the key is the layer's.
+        has_backup = self.world.keys or not asked_in(bag) or 'csr_number' in bag
         if kind in HOOK_FAULTS:
             if unit in juju.units() and juju.next_hook(unit):
                 self.run(unit, kind, *arguments)
             return
         self.lines.append(str(tuple(event)))
         if kind in TASKS:
-            if alive and agent.installed and not agent.actions:
-                if kind != 'repeat' or 'asks' in juju.kv(unit):
+            if alive and agent.installed and not agent.actions and not self.has_original(unit):
+                if kind == 'exec':
+                    juju.execute_command(unit, 'bin/renew-and-fail')
+                elif kind != 'repeat' or self.world.key(unit):
                     juju.action(unit, kind)
         elif kind == 'skip':
             hook = unit in juju.units() and juju.next_hook(unit)
             if hook and hook.kind not in ('action', 'install'):
                 juju.skip(unit)
-        elif kind == 'restore' and alive:
+        elif kind == 'restore' and alive and has_backup:
             juju.restore_unitdata(unit, min(arguments[0], len(juju.history[unit]) - 1))
-        elif kind == 'lose' and alive:
+        elif kind == 'restore_disk' and alive and has_backup:
+            self.world.restore_disk(unit, min(arguments[0], len(juju.history[unit]) - 1))
+        elif kind == 'lose' and alive and has_backup:
             juju.lose_unitdata(unit)
+        elif kind == 'lose_disk' and alive and has_backup:
+            self.world.lose_disk(unit)
         elif kind == 'snapshot':
             self.snapshots.append(juju.bags())
         elif kind == 'restore_bags' and self.snapshots:
             juju.restore_bags(self.snapshots[arguments[0] % len(self.snapshots)], arguments[1])
+            self.restored.update([arguments[1]] if arguments[1] else juju.relation().units)
         elif kind == 'restart' and alive:
             juju.restart_agent(unit)
         elif kind == 'reboot' and alive:
@@ -186,8 +246,8 @@ class History:
             juju.kill_unit(unit)
         elif kind == 'forget' and agent and agent.life == 'dead':
             juju.forget_unit(unit)
-        elif kind == 'return' and agent and agent.life == 'dead' and agent.gone:
-            self.add(unit)
+        elif kind in ('return', 'inherit') and agent and agent.life == 'dead' and agent.gone:
+            self.add(unit, kind == 'inherit')
         elif kind == 'settle':
             self.settle()
         elif kind == 'nonsense' and unit in juju.relation().units:
@@ -195,23 +255,52 @@ class History:
         elif kind == 'forge' and model.leader:
             juju.write_app(model.leader, **{
                 '{}_{}'.format(unit, key): value for key, value in arguments[0].items()})
+        elif kind == 'plant' and model.leader and planted_for(juju, unit) not in (
+                None, *self.requests):
+            plant(juju, unit)
         elif kind == 'note':
             requests = [(each, juju.bag(each).get('csr') or '') for each in juju.units()]
             self.noted = [(each, csr, certificate(text_in(csr) + ' by somebody later'))
                           for each, csr in requests if 'BEGIN' in csr]
-        elif kind == 'sign_noted' and alive:
+        elif kind == 'sign_noted' and alive and not self.has_original(unit):
             self.world.tell(unit, 'script.py', SIGN_NOTED.format(self.noted))
         elif kind == 'rename' and model.major < 4 and self.juju.charm == self.charm and all(
                 each.life == 'alive' and each.started and not each.failed and not each.queued
-                for each in model.units.values()):
+                and not self.has_original(each.name) for each in model.units.values()):
             for each in juju.units():
                 juju.refresh(each, self.renamed)
+        elif kind == 'keys' and not model.units:
+            self.world.keys = arguments[0]
+        elif kind == 'original' and not model.units and self.world.keys != 'early':
+            self.start_with_original(*arguments)
         elif kind == 'end':
             self.ends = True
 
-    def add(self, name=None):
-        unit = self.juju.add_unit(name)
-        self.world.tell(unit, 'keys', 'new')
+    def add(self, name=None, with_key=False):
+        unit = self.world.add(name, with_key)
+        self.steer(unit)
+        self.inherited.pop(unit, None)
+        if with_key:
+            self.inherited[unit] = view(self.world, unit).answer
+
+    def steer(self, unit):
+        """Have the layer there make keys that never come twice, and nothing else."""
+        shutil.rmtree(str(self.juju.unit_directory(unit)))
+        self.world.tell(unit, 'keys', '' if self.world.keys else 'new')
+
+    def start_with_original(self, units):
+        """That many units of the original interface, at rest; a refresh to ours is due."""
+        juju = self.juju
+        juju.charm = self.original
+        for _ in range(units):
+            self.add()
+        juju.elect('tls/0')
+        juju.settle()
+        for unit in juju.units():
+            juju.refresh(unit, self.charm)
+
+    def has_original(self, unit):
+        return self.juju.model.unit(unit).charm == str(self.original)
 
     def settle(self):
         hooks = 0
@@ -247,10 +336,11 @@ class History:
         unserved = [unit for unit in self.world.unserved() if not self.outnumbered(unit)]
         self.expect(not unserved, 'not served: {}', unserved)
         for unit in juju.units():
-            kv, mine = juju.kv(unit), text_in(self.world.certificate(unit))
-            self.expect(mine.startswith(kv['asks'] + ' by '), '{} asks {} and has {}', unit,
-                        kv['asks'], mine)
-            self.expect(self.world.announced(unit)[-1] == mine, '{} was not told', unit)
+            it = view(self.world, unit)
+            key = it.key if it.is_known else it.noted
+            self.expect(key is None or it.certificate.split(' by ')[0] == key,
+                        '{} has the key {} and {}', unit, key, it.certificate)
+            self.expect(it.told[-1:] == (it.certificate,), '{} was not told', unit)
             self.expect(not self.world.flags(unit), '{} has {}', unit, self.world.flags(unit))
         before, runs = [self.world.remembered(unit) for unit in juju.units()], len(juju.runs)
         self.status()
@@ -263,8 +353,12 @@ class History:
 
     def outnumbered(self, unit):
         """It has its certificate, and a greater id stands there, forged or of before a restore."""
-        record, number = self.juju.kv(unit)['interface.tls'], count(self.world.answer_id(unit))
-        return record['outcome'] == {'taken': True} and record['number'] < number < 10 ** 15
+        it = view(self.world, unit)
+        _, answer_id, _ = it.answer
+        return it.told[-1:] == (it.certificate,) and it.certificate.split(' by ')[0] == it.asked \
+            and count(self.world.request_id(unit)) < count(answer_id) < 10 ** 15 \
+            and (answer_id == GREATEST or answer_id not in self.requests
+                 or unit in self.restored)
 
     def fails(self, events):
         try:

@@ -6,10 +6,11 @@ checked, and `settle` checks the others: that everybody is served, and then at r
 import base64
 import json
 import re
-from typing import NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional, Tuple
 
+from fakejuju.model import TASKS
 from fakejuju.runner import DISCONNECTED
-from world import AVAILABLE, CREATE, SIGN, id_of
+from world import AVAILABLE, CREATE, SIGN, certificate, id_of
 
 NETWORK = {'ingress-address', 'egress-subnets', 'private-address'}
 
@@ -39,22 +40,32 @@ FAULTS = {
 }
 AT_A_CALL = ('kill', 'disconnected', 'deposed')
 
-# What an operator, a layer or fate does between hooks; the charm's own actions among them.
+# What an operator, a layer or fate does between hooks; the charm's own actions among them. Of what
+# is restored or lost: `_disk` with the keys on it, else unitdata alone. `inherit` is a name used
+# again, with the predecessor's key still there; `exec` a script that renews, and fails then;
+# `plant` a leader not to be trusted that answers a unit's next request, if it has the same CSR.
 CHARM_ACTIONS = ('renew', 'repeat', 'slow', 'finish', 'refuse', 'reissue')
 EVENTS = {
-    'add': lambda juju, unit: juju.add_unit(),
-    'return': lambda juju, unit: juju.add_unit(unit),
-    'remove': lambda juju, unit: juju.remove_unit(unit),
-    'die': lambda juju, unit: juju.kill_unit(unit),
-    'forget': lambda juju, unit: juju.forget_unit(unit),
-    'elect': lambda juju, unit: juju.elect(unit),
-    'depose': lambda juju, unit: juju.depose(),
-    'restart': lambda juju, unit: juju.restart_agent(unit),
-    'status': lambda juju, unit: juju.update_status(unit),
-    'skip': lambda juju, unit: juju.skip(unit),
-    'lose': lambda juju, unit: juju.lose_unitdata(unit),
-    'restore': lambda juju, unit: juju.restore_unitdata(unit, since_other(juju, unit)),
+    'add': lambda it, unit: it.add(),
+    'return': lambda it, unit: it.add(unit),
+    'inherit': lambda it, unit: it.add(unit, with_key=True),
+    'remove': lambda it, unit: it.juju.remove_unit(unit),
+    'die': lambda it, unit: it.juju.kill_unit(unit),
+    'forget': lambda it, unit: it.juju.forget_unit(unit),
+    'elect': lambda it, unit: it.juju.elect(unit),
+    'depose': lambda it, unit: it.juju.depose(),
+    'restart': lambda it, unit: it.juju.restart_agent(unit),
+    'status': lambda it, unit: it.juju.update_status(unit),
+    'skip': lambda it, unit: it.juju.skip(unit),
+    'lose': lambda it, unit: it.juju.lose_unitdata(unit),
+    'lose_disk': lambda it, unit: it.lose_disk(unit),
+    'restore': lambda it, unit: it.juju.restore_unitdata(unit, since_other(it.juju, unit)),
+    'restore_disk': lambda it, unit: it.restore_disk(unit, since_other(it.juju, unit)),
+    'exec': lambda it, unit: it.juju.execute_command(unit, 'bin/renew-and-fail'),
+    'plant': lambda it, unit: plant(it.juju, unit),
 }
+FULL_LOOK = ('update-status', 'leader-elected', 'upgrade-charm')
+RESTORES = ('restore', 'restore_disk', 'restore_bag')
 
 
 def possible(trial):
@@ -63,6 +74,8 @@ def possible(trial):
     for name, unit in sorted(model.units.items()):
         if unit.life == 'dead':
             yield Action('forget' if unnoticed(juju, name) else 'return', name)
+            if not unnoticed(juju, name) and 'key' in juju.disk(name):
+                yield Action('inherit', name)
             continue
         hook = model.next_hook(name)
         if hook:
@@ -73,18 +86,21 @@ def possible(trial):
             yield Action('elect', name)
         elif model.leader != name and unit.started:  # the layer's count of what it signed is in it
             yield Action('lose', name)
+            yield Action('lose_disk', name)
         if unit.life == 'alive':
             yield Action('remove', name)
             yield Action('die', name)
             yield Action('restart', name)
             if since_other(juju, name):
                 yield Action('restore', name)
+                yield Action('restore_disk', name)
         if unit.installed and 'update-status' not in unit.due:
             yield Action('status', name)
         if unit.installed and not unit.actions:
             kv = juju.kv(name)
             yield Action('renew', name)
-            if 'asks' in kv:
+            yield Action('exec', name)
+            if trial.world.key(name):
                 yield Action('repeat', name)
             if 'desk' in kv:
                 yield Action('finish', name)
@@ -94,6 +110,9 @@ def possible(trial):
                 yield Action('refuse', name)
             if model.leader == name:
                 yield Action('reissue', name)
+        planted = planted_for(juju, name)
+        if model.leader and planted and planted not in (own_id(juju.kv(name)), *trial.requests):
+            yield Action('plant', name)
     if model.leader:
         yield Action('depose')
     for owner in sorted(trial.earlier):
@@ -107,10 +126,82 @@ def since_other(juju, unit):
     return next((ago for ago in range(1, len(history)) if history[-1 - ago] != now), 0)
 
 
+def planted_for(juju, unit):
+    """The id of the unit's next request, should its CSR be the same; None if it has no request."""
+    return request_in(juju.bag(unit), 1)
+
+
+def plant(juju, unit):
+    """What a leader not to be trusted writes; nobody may be told of it, for nobody has asked."""
+    juju.write_app(juju.model.leader, **{
+        unit + '_csr_id': planted_for(juju, unit), unit + '_refusal': '',
+        unit + '_signed_certificate': certificate(asked_in(juju.bag(unit)) + PLANTED)})
+
+
 def unnoticed(juju, unit):
     """Whether that unit died and Juju does not know."""
     return juju.model.units[unit].life == 'dead' and (
         juju.model.leader == unit or unit in juju.relation().alive)
+
+
+class View(NamedTuple):
+    """What a unit has before a hook, or after it."""
+
+    key: Optional[str]      # the text of the CSR that its layer makes by the key on its disk
+    noted: Optional[str]    # what the layer last asked with, as unitdata have it
+    asked: str              # the text of the request in its bag
+    number: str
+    answer: Tuple           # that stands under its name in the application bag
+    certificate: str        # the text of the one in unitdata
+    told: Tuple             # texts of those that the layer was told of
+    flags: frozenset
+    is_new: bool            # no request was ever made by this code
+
+    @property
+    def is_known(self):
+        """Whether the interface can see what the layer's key has to be certified for.
+
+        By unitdata or by the bag; or it knows of no request, and so has to ask the layer.
+        """
+        return self.noted is None or self.key in (self.noted, self.asked)
+
+
+def view(world, unit):
+    kv, bag, app = world.juju.kv(unit), world.juju.bag(unit), world.juju.app_bag()
+    certificate = kv.get(unit + '_signed_certificate', '')
+    return View(world.key(unit), kv.get('asks'), asked_in(bag), bag.get('csr_number', ''),
+                tuple(app.get(unit + suffix) for suffix in SUFFIXES),
+                certificate and text_in(certificate), tuple(kv.get('announced', ())),
+                frozenset(world.flags(unit)), not kv.get('interface.tls', {}).get('number'))
+
+
+def wrongs(run, before, after, inherited=None):
+    """(promise, what is wrong) of what one hook made of its unit's request and key.
+
+    inherited: the answer that stood there for a predecessor when the unit was added.
+    """
+    unit = run.unit
+    if before.is_known and not after.is_known and before.key == after.key:
+        yield 'P15', '{} has the key {}, and has forgotten that it asked with it'.format(
+            unit, after.key)
+    keys = {before.key, after.key}
+    # What unitdata know counts where the layer has made a key and told nobody; and, but for a full
+    # look, where the unit's bag is ahead of unitdata: most hooks do not compare them.
+    if not (before.is_known and after.is_known and run.hook.kind in FULL_LOOK):
+        keys |= {before.noted, after.noted}
+    if AVAILABLE in before.flags:
+        keys.add(before.certificate.split(' by ')[0])  # unitdata of when it was not told yet
+    for text in after.told[len(before.told):]:
+        if text.split(' by ')[0] not in keys:
+            yield 'P2', '{} has the key {}, and was told {}'.format(unit, after.key, text)
+        if text.endswith(PLANTED):
+            yield 'P2', '{} was told {}, and has not asked for it'.format(unit, text)
+        if after.answer == inherited:
+            yield 'P8', '{} was told {}, which answered its predecessor'.format(unit, text)
+    if before.is_new and before.asked and not before.number and before.key != after.key \
+            and run.hook.kind not in TASKS:
+        yield 'P11', '{} has published {} under the original, and has a new key {}'.format(
+            unit, before.asked, after.key)
 
 
 class Trial:
@@ -119,6 +210,7 @@ class Trial:
         self.juju = world.juju
         self.requests = {}    # id -> text: what each id stood for when it was published
         self.earlier = {}     # owner of a bag -> all bags before its last change
+        self.inherited: Dict[str, Tuple] = {}  # unit -> what answered its predecessor
         self.story = []
 
     def do(self, action):
@@ -134,17 +226,22 @@ class Trial:
             for unit in juju.units():  # the controller was away
                 juju.restart_agent(unit)
         else:
-            EVENTS[action.kind](juju, action.unit)
+            EVENTS[action.kind](self.world, action.unit)
+        if action.kind == 'inherit':
+            self.inherited[action.unit] = view(self.world, action.unit).answer
         return None
 
     def run(self, action):
         juju, unit = self.world.juju, action.unit
         before, bags = (juju.kv(unit), juju.app_bag(), juju.model.leader), juju.bags()
+        seen = view(self.world, unit)
         run = juju.run(unit, **FAULTS[action.kind](juju, action.at))
         self.story[-1] = tell(action, run)
         self.earlier.update(dict.fromkeys(run.changes, bags))
-        if run.exit_code and any(call.code is None or call.stderr == DISCONNECTED[2]
-                                 for call in run.calls):
+        for promise, text in wrongs(run, seen, view(self.world, unit), self.inherited.get(unit)):
+            self.expect(False, promise, '{}', text)
+        if run.exit_code and not run.committed and any(
+                call.code is None or call.stderr == DISCONNECTED[2] for call in run.calls):
             return run  # killed, or failed rightly: nothing was written anywhere
         self.check(run, *before)
         return run
@@ -154,7 +251,8 @@ class Trial:
     def check(self, run, kv_before, app_before, leader_before):
         juju, unit = self.world.juju, run.unit
         kv, app = juju.kv(unit), juju.app_bag()
-        self.expect(run.exit_code == 0, 'P9', 'a hook failed by itself: {}', run.stderr[-2000:])
+        self.expect(run.exit_code == 0 or run.hook.kind == 'exec', 'P9',
+                    'a hook failed by itself: {}', run.stderr[-2000:])
         self.check_bags(run, app_before, app)
         self.check_certificate(unit, kv_before, kv, app_before)
         self.check_flags(unit, kv, leader_before)
@@ -266,13 +364,16 @@ class Trial:
                 self.do(Action('finish', unit))
         for _ in range(2):
             self.update_statuses()
-        unserved = [unit for unit in self.world.unserved() if not self.went_back(unit)]
+        unserved = [unit for unit in self.world.unserved()
+                    if not (self.went_back(unit) or self.is_outnumbered(unit))]
         self.expect(not unserved, 'P1', 'not served: {}', unserved)
         for unit in juju.units():
-            flags, kv = self.world.flags(unit), juju.kv(unit)
-            # By what the layer asked for, not by what has come into the bag.
-            self.expect(text_in(self.world.certificate(unit)).startswith(kv['asks'] + ' by '),
-                        'P1', '{} asked for {}', unit, kv['asks'])
+            flags = self.world.flags(unit)
+            # By the key that the layer has, not by what has come into the bag.
+            it = view(self.world, unit)
+            key = it.key if it.is_known else it.noted
+            self.expect(it.certificate.split(' by ')[0] == key, 'P1', '{} has the key {} and {}',
+                        unit, key, it.certificate)
             self.expect(not flags, 'P10', '{} has {} at the end', unit, flags)
             self.expect(self.world.announced(unit)[-1] == text_in(self.world.certificate(unit)),
                         'P1', '{} was not told of its certificate', unit)
@@ -280,13 +381,20 @@ class Trial:
         self.update_statuses()
         self.expect(self.at_rest() == at_rest, 'P10', 'no rest')
 
-    def restored(self):
-        return any(line.startswith('restore') for line in self.story)
+    def restored(self, *owners):
+        """Whether unitdata or bags were, of one of these or of anybody."""
+        restores = [line.split()[1] for line in self.story if line.split()[0] in RESTORES]
+        return any(not owners or owner in owners for owner in restores)
 
     def went_back(self, unit):
         """With disk and bag to an earlier request and its certificate; a later answer stays."""
-        return self.restored() and count(self.world.answer_id(unit)) > count(
+        return 'restore_bag ' + unit in self.story and count(self.world.answer_id(unit)) > count(
             self.world.request_id(unit)) > 0
+
+    def is_outnumbered(self, unit):
+        """It is served, and what a leader not to be trusted planted still stands there."""
+        return count(self.world.answer_id(unit)) > count(self.world.request_id(unit)) > 0 \
+            and text_in(self.world.answer(unit)).endswith(PLANTED)
 
     def update_statuses(self):
         """One of each unit; any other hook that is due would swallow it (JSRC B3)."""
@@ -314,15 +422,30 @@ class Trial:
 
 
 SUFFIXES = '_signed_certificate', '_csr_id', '_refusal'
+PLANTED = ' by an intruder'
+
+
+def asked_in(bag):
+    """The text of the CSR in a unit's bag; '' for none, or for nonsense."""
+    csr = bag.get('csr', '')
+    return text_in(csr) if csr.startswith('-----BEGIN') else ''
 
 
 def text_in(block):
     return base64.b64decode(block.split('-----')[2]).decode()
 
 
+def request_in(bag, more=0):
+    """The id of the request in a unit's bag, or of one so much later; None for nonsense."""
+    number = bag.get('csr_number', '')
+    return id_of(int(number) + more, bag['csr']) if number.isdigit() and asked_in(bag) else None
+
+
 def own_id(kv):
     record = kv.get('interface.tls', {'csr': None})
-    return record['csr'] and id_of(record['number'], record['csr'])
+    # Of a request that is yet to be published it is still the number of the last.
+    return record['csr'] and not record.get('unpublished') and id_of(
+        record['number'], record['csr'])
 
 
 def count(csr_id):

@@ -24,16 +24,18 @@ class Search:
 
     budget: {kinds of actions that share it: how many of them may happen}. Where bags are restored
     there are no caches across hooks: a version comes again with other content, and an agent that
-    knew it would show the old one, in a full look, too.
+    knew it would show the old one, in a full look, too. Layers keep their keys in files, unless
+    `keys` says otherwise (world.py).
     """
 
     def __init__(self, charm, directory, units, budget, at_rest=False, **knobs):
         knobs.setdefault('stale_caches', not any('restore_bag' in kinds for kinds in budget))
+        knobs.setdefault('keys', 'disk')
         self.world = World(charm, directory, juju=MemoisedJuju, **knobs)
         self.juju = self.world.juju
         self.trial = Trial(self.world)
         for _ in range(units):
-            self.juju.add_unit()
+            self.world.add()
         self.juju.elect(self.juju.units()[0])
         if at_rest:
             self.trial.settle()
@@ -71,13 +73,13 @@ class Search:
 
     def save(self):
         return self.juju.save(), dict(self.trial.requests), dict(self.trial.earlier), \
-            list(self.trial.story)
+            dict(self.trial.inherited), list(self.trial.story)
 
     def load(self, state):
-        juju, requests, earlier, story = state
+        juju, requests, earlier, inherited, story = state
         self.juju.load(juju)
         self.trial.requests, self.trial.earlier = dict(requests), dict(earlier)
-        self.trial.story = list(story)
+        self.trial.inherited, self.trial.story = dict(inherited), list(story)
         self.juju.runs = []
 
     def choices(self, state, spent):
@@ -155,8 +157,10 @@ class Search:
 
         def past(unit):
             ago = since_other(self.juju, unit)
-            return self.juju.history[unit][-1 - ago] \
-                if ago and self.spend('restore', spent) is not None else None
+            if not ago or not any(
+                    self.spend(kind, spent) for kind in ('restore', 'restore_disk')):
+                return None
+            return self.juju.history[unit][-1 - ago], self.juju.disk_history[unit][-1 - ago]
 
         units = [(
             unit.name, unit.life, unit.installed, unit.started, sorted(unit.due),
@@ -169,14 +173,16 @@ class Search:
              for name, known in sorted(unit.members.get(relation.id, {}).items())],
             seen(model.app, unit.app_seen.get(relation.id, 0)),
             sorted(unit.changed_pending.items()), sorted(unit.cache.items()),
-            self.juju.unitdata[unit.name], self.juju.lives[unit.name], past(unit.name),
+            self.juju.unitdata[unit.name], self.juju.disks[unit.name], self.juju.lives[unit.name],
+            past(unit.name),
         ) for _, unit in sorted(model.units.items())]
         bags = [(name, sorted(bag.settings.items()))
                 for name, bag in sorted(relation.units.items())]
         state = (units, bags, sorted(relation.app.settings.items()), sorted(relation.alive),
                  relation.dying, model.leader, model.unit_count,
                  [(owner, sorted(settings.items())) for owner, (settings, _) in earlier.items()],
-                 sorted(spent.items()), sorted(self.trial.requests.items()))
+                 sorted(spent.items()), sorted(self.trial.requests.items()),
+                 sorted(self.trial.inherited.items()))
         # Version 0 of the format: with equal values it gives equal bytes.
         return hashlib.blake2b(marshal.dumps(state, 0), digest_size=16).digest()
 

@@ -8,10 +8,7 @@ import time
 
 import pytest
 
-from forked import ForkedJuju
 from histories import KNOBS, Event, History, draw
-from inprocess import InProcessJuju
-from world import World
 
 
 def run(charm, directory, knobs, seeds):
@@ -63,42 +60,3 @@ def test_p15_random_histories_for_minutes(charm, tmp_path, record_property):
             more = run(charm, tmp_path / '{}-{}'.format(histories, number), knobs, seeds)
             histories, hooks = histories + more[0], hooks + more[1]
     record_property('search', '{} random histories, {} hooks'.format(histories, hooks))
-
-
-def test_hooks_in_this_process_do_what_forked_ones_do(charm, tmp_path):
-    """The same calls with the same answers, the same bags, unitdata, flags, and exit codes."""
-    told = []
-    for juju in (ForkedJuju, InProcessJuju):
-        world = World(charm, tmp_path / juju.__name__, juju)
-        try:
-            world.start(3)
-            world.juju.action('tls/1', 'renew')
-            world.juju.run('tls/1', kill_at=2)
-            world.juju.action('tls/1', 'renew')
-            world.juju.settle()
-            world.juju.action('tls/0', 'refuse')
-            world.juju.action('tls/2', 'renew')
-            world.juju.run('tls/0')
-            world.juju.settle()
-            world.juju.update_status('tls/2')
-            world.juju.run('tls/2', fail_commit=True)
-            world.juju.settle()
-            world.juju.restore_unitdata('tls/1', 12)
-            world.juju.update_status('tls/1')
-            world.juju.settle()
-            world.juju.remove_unit('tls/0')
-            world.juju.settle()
-            told.append(story(world))
-        finally:
-            world.juju.close()
-    assert told[0] == told[1]
-    assert len(told[0]) > 60
-
-
-def story(world):
-    runs = [(run.unit, run.hook.name, run.exit_code, run.committed, run.changes, run.stdout,
-             [(call.argv, call.stdin, call.code, call.stdout, call.stderr) for call in run.calls])
-            for run in world.juju.runs]
-    return runs + [world.juju.app_bag()] + [
-        (world.juju.bag(unit), world.remembered(unit), world.juju.flags(unit))
-        for unit in world.juju.units()]
