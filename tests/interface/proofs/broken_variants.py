@@ -72,7 +72,7 @@ VARIANTS = [
     Variant('no csr_id: whatever certificate is there is taken',
             'p2_an_answer_to_a_request_that_only_a_cache_still_shows_is_not_taken',
             [("        if answer.id != record.id:\n", "        if not answer.id:\n")],
-            search=['renew', 'status'], breaks='P10'),
+            search=['renew', 'status']),
     Variant('an id counted by the unit alone',
             'p2_no_unit_takes_the_certificate_of_the_key_before_its_disk_was_restored',
             [("return '{}-{}'.format(number, sha256(csr))",
