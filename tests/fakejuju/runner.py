@@ -171,10 +171,12 @@ class Juju:
         """An executable for each hook tool; -S and -E halve the time that Python takes to start."""
         directory = self.scratch / 'tools'
         directory.mkdir()
+        python = self.scratch / 'python'  # whose path may have blanks, which no #! line can have
+        python.symlink_to(sys.executable)
         source = (Path(__file__).parent / 'hook-tool').read_text()
         for name in tools.tools_of(self.model.version):
             tool = directory / name
-            tool.write_text('#!{} -SE\n{}'.format(sys.executable, source))
+            tool.write_text('#!{} -SE\n{}'.format(python, source))
             tool.chmod(0o755)
         return directory
 

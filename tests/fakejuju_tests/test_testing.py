@@ -1,11 +1,15 @@
 """fakejuju.testing: what a Deployment does with a charm, and which charms it refuses."""
 import json
+import os
 import re
+import subprocess
+import sys
 import zipfile
 
 import pytest
 
 from fakejuju.testing import Deployment, TaskError, Unusable
+from world import TESTS
 
 METADATA = {'name': 'app', 'summary': 'x', 'description': 'x',
             'peers': {'peers': {'interface': 'any'}}}
@@ -308,3 +312,15 @@ def test_a_charm_that_cannot_run_here_is_refused_in_a_sentence(juju, tmp_path, f
     with pytest.raises(Unusable) as error:
         juju.deploy(directory)
     assert re.fullmatch(message, str(error.value))
+
+
+def test_the_python_of_the_tests_may_have_blanks_in_its_path(charm, tmp_path):
+    python = tmp_path / 'my python' / 'bin'
+    python.mkdir(parents=True)
+    (python / 'python').symlink_to(sys.executable)
+    printed = subprocess.check_output(
+        [str(python / 'python'), '-c', 'import sys\nfrom fakejuju.testing import Deployment\n'
+         'with Deployment(processes=True) as juju:\n    juju.deploy(sys.argv[1])\n'
+         '    juju.settle()\n    print(juju.status("app/0"))', str(charm)],
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(TESTS), *sys.path])))
+    assert b"current='active'" in printed
