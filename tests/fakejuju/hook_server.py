@@ -18,6 +18,7 @@ import sys
 import sysconfig
 import tempfile
 import traceback
+from typing import Any
 
 from fakejuju.tools import NOT_MODELLED, TOOLS
 
@@ -131,7 +132,8 @@ def exit_code_of(file):
             print(error.code, file=sys.stderr)
         return error.code if isinstance(error.code, int) else int(bool(error.code))
     except BaseException as error:
-        below = error.__traceback__  # of what is here no process of its own would tell
+        below: Any = error.__traceback__
+        # Of what is here no process of its own would tell.
         while below.tb_next and below.tb_frame.f_code.co_filename != file:
             below = below.tb_next
         traceback.print_exception(type(error), error, below)
