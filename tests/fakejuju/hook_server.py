@@ -102,10 +102,11 @@ def run_hook(request, imports):
     """In the child: become the hook; tell in the file `imports` what it imported."""
     before = set(sys.modules)
     os.setsid()
-    for fd, path in ((1, request['stdout']), (2, request['stderr'])):
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    for fd, path in ((0, os.devnull), (1, request['stdout']), (2, request['stderr'])):
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(file, fd)
         os.close(file)
+    sys.stdin = open(os.devnull)
     sys.stdout, sys.stderr = (io.TextIOWrapper(os.fdopen(fd, 'wb', 0), write_through=True)
                               for fd in (1, 2))
     os.environ.clear()

@@ -14,7 +14,8 @@ from world import TESTS
 METADATA = {'name': 'app', 'summary': 'x', 'description': 'x',
             'peers': {'peers': {'interface': 'any'}}}
 HOOKS = {
-    'hooks/install': 'tell("frameworks", str("charms.reactive" in sys.modules))',
+    'hooks/install': 'tell("frameworks", str("charms.reactive" in sys.modules)); '
+                     'tell("input", repr([sys.stdin.read(), call("cat")]))',
     'hooks/start': 'call("status-set", "active", "started"); call("juju-log", "here it is")',
     'hooks/config-changed': 'call("is-leader"); tell("option", call("config-get", "word"))',
     'hooks/leader-elected':
@@ -97,6 +98,7 @@ def test_hooks_are_forked_unless_processes_are_asked_for(tmp_path, charm, proces
         juju.deploy(charm)
         juju.settle()
         assert told(juju, 'app/0', 'frameworks') == str(not processes)
+        assert told(juju, 'app/0', 'input') == "['', '']"
         assert juju.run('app/0', 'good').results == {'got': 'b'}
 
 
