@@ -1,4 +1,5 @@
-"""P1, P2 and P7: who asks is served, with the answer to its own request."""
+"""P1, P2 and P7: who asks is served, with the answer to its own request; who uses it (P14)."""
+import hashlib
 from itertools import permutations
 
 import pytest
@@ -293,3 +294,62 @@ def test_p7_a_leader_takes_what_replaces_its_own_answer_in_its_next_hook(world, 
     it.juju.settle()
     assert it.certificate('tls/0') == certificate('better')
     assert it.announced('tls/0')[1:] == ['better']
+
+
+# What a unit has confirmed to be in use.
+
+def in_use(it):
+    view, = it.do('tls/0', 'results.append(tls.get_requests())')
+    return {unit for unit in view if view[unit]['in_use']}
+
+
+def test_p14_the_leader_knows_who_uses_the_certificate_that_stands_there(world):
+    it = world(2)
+    assert in_use(it) == set()
+    for unit in it.juju.units():
+        it.do(unit, 'tls.confirm_cert()')
+    assert it.juju.bag('tls/1')['certificate_in_use'] == hashlib.sha256(
+        it.certificate('tls/1').encode()).hexdigest()
+    it.juju.settle()
+    assert in_use(it) == {'tls/0', 'tls/1'}
+    it.do('tls/1', 'tls.confirm_cert()')
+    assert it.last.changes == {}       # it is confirmed already
+    it.answer_with('tls/0', 'tls/1', 'better')
+    assert in_use(it) == {'tls/0'}
+    it.juju.settle()
+    it.do('tls/1', 'tls.confirm_cert()')
+    it.juju.settle()
+    assert in_use(it) == {'tls/0', 'tls/1'}
+    assert it.unserved() == []
+
+
+def test_p14_a_confirmation_that_is_forged_is_worth_nothing_to_the_others(world):
+    it = world(2)
+    it.write('tls/1', certificate_in_use='A' * 64)
+    it.juju.settle()
+    assert in_use(it) == set() and it.unserved() == []
+
+
+def test_p9_without_a_certificate_there_is_nothing_to_confirm(world):
+    it = world(1)
+    it.tell('tls/0', 'busy', SIGN)
+    it.juju.add_unit()
+    it.juju.settle()
+    it.do('tls/1', 'tls.confirm_cert()')
+    assert it.last.exit_code == 0 and it.last.changes == {}
+
+
+def test_p4_what_was_handed_out_stays_so_while_the_units_bag_cannot_be_read(world):
+    """A tool that exits with 2 is not asked again in that hook."""
+    it = world(2)
+    it.ask_and_show()
+    maps = it.do('tls/0', '''
+hookenv.relation_get(unit="tls/1", rid="certificates:0")
+hookenv.cache.update({key: None for key in hookenv.cache if '"tls/1"' in key})
+results.append(tls.get_csr_map())
+results.append(tls.get_requests()["tls/1"]["state"])
+''')
+    assert maps == [{}, 'none'] and it.flags('tls/0') == {SIGN}
+    it.answer_with('tls/0', 'tls/1', 'first by hand')
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['first by hand'] and it.unserved() == []
