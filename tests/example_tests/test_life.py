@@ -102,7 +102,7 @@ def test_status_says_what_is_lost(pair):
     pair.execute_command('tls-example/1', 'hooks/leader-settings-changed')
     pair.run('tls-example/1')
     status, message = pair.status('tls-example/1')
-    assert status == 'waiting' and message.startswith('certificate of no use: ')
+    assert status == 'waiting' and message.startswith('certificate not for the key of this unit')
     pair.update_status('tls-example/1')
     pair.settle()
     served(pair)

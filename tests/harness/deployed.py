@@ -36,3 +36,24 @@ def renew(juju, unit):
     juju.action(unit, 'renew')
     juju.settle()
     return before
+
+
+ASK_WITH = '''
+from pathlib import Path
+from charms.reactive import endpoint_from_name, hook
+
+@hook('ask-with')
+def ask_with():
+    endpoint_from_name('certificates').set_csr(Path('other.csr').read_text())
+'''
+
+
+def ask_with(juju, unit, csr):
+    """Have the unit ask with this CSR, as a charm that makes its CSRs otherwise would."""
+    charm = juju.unit_directory(unit) / 'charm'
+    (charm / 'other.csr').write_text(csr)
+    (charm / 'reactive/ask_with.py').write_text(ASK_WITH)
+    juju.execute_command(unit, 'JUJU_HOOK_NAME=ask-with hooks/update-status')
+    juju.run(unit)
+    (charm / 'reactive/ask_with.py').unlink()
+    juju.settle()

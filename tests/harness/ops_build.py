@@ -15,7 +15,8 @@ def assemble(charm):
                     ignore=shutil.ignore_patterns('__pycache__'))
     for name in ('metadata.yaml', 'config.yaml', 'copyright'):
         shutil.copy(str(TESTS / 'example' / name), str(charm))
-    shutil.copy(str(TESTS / 'example/lib/pki.py'), str(Path(charm) / 'src'))
+    for name in ('pki.py', 'pki_files.py'):
+        shutil.copy(str(TESTS / 'example/lib' / name), str(Path(charm) / 'src'))
     return Path(charm)
 
 

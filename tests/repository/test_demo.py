@@ -20,8 +20,8 @@ def demo(*arguments, **env):
 
 
 @pytest.mark.parametrize('file, right, wrong, told', [
-    ('lib/pki.py', 'Why this CSR should not be signed, or None."""',
-     'Why not."""\n    return "too short"',
+    ('lib/pki.py', '    end = min(now() +',
+     '    raise BadRequest("too short")\n    end = min(now() +',
      'tls-example/0 is not served: blocked: request refused: too short; '
      'set: create certificate signing request'),
     ('reactive/tls_example.py', '    tls.set_csr(', '    tls.ask_for(',

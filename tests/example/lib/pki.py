@@ -1,329 +1,250 @@
-"""Keys, requests and certificates, with the openssl command. Nothing here knows of Juju.
+"""Keys, requests and certificates, by pyca/cryptography, as PEM text; nothing of Juju, no files.
 
-In `pki/` below the charm's directory, which an upgrade of the charm leaves alone:
-
-    key.pem          this unit's private key; made once, never leaves the unit
-    request.pem      the CSR for it; kept, so that to ask again is to ask the same
-    certificate.pem  the certificate in use
-    ca.pem           the CA certificates that this unit trusts
+A chain is a unit's certificate, and behind it those of the CAs to trust, its own CA's among them.
 """
 import hashlib
 import ipaddress
-import os
 import re
 import secrets
-import ssl
-import subprocess
-import tempfile
 import time
-from pathlib import Path
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
-HOME = Path('pki')  # hooks and actions run in the charm's directory
-KEY = HOME / 'key.pem'
-REQUEST = HOME / 'request.pem'
-CERTIFICATE = HOME / 'certificate.pem'
-CA = HOME / 'ca.pem'
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding, NoEncryption, PrivateFormat, PublicFormat, load_pem_private_key)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-NEW_KEY = ('ecparam', '-name', 'prime256v1', '-genkey', '-noout')
+DAYS = range(1, 3651)  # that a certificate may last; a CA lasts the most of them
+DATE = '%Y-%m-%d %H:%M UTC'
+SLOW = timedelta(hours=1)  # by which a unit's clock may be behind its leader's
+CURVES = ec.SECP256R1, ec.SECP384R1, ec.SECP521R1
+EDWARDS = ed25519.Ed25519PublicKey, ed448.Ed448PublicKey
+LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?'
+HOST = re.compile(fr'(?=.{{1,253}}\Z)(\*\.)?({LABEL}\.)*(?![0-9]+\Z){LABEL}\Z', re.I | re.A)
+NO_USAGE = dict.fromkeys(
+    ['digital_signature', 'content_commitment', 'key_encipherment', 'data_encipherment',
+     'key_agreement', 'key_cert_sign', 'crl_sign', 'encipher_only', 'decipher_only'], False)
 
-# Seconds by which a unit's clock may be behind its leader's and make no difference.
-SLOW = 3600
-
-# With this file the machine's openssl.cnf has no say. No extension is taken from a CSR.
-CONFIG = '''
-[req]
-distinguished_name = subject
-[subject]
-[ca]
-default_ca = files
-[files]
-database = index
-serial = serial
-new_certs_dir = .
-default_md = sha256
-policy = names
-[names]
-commonName = supplied
-[authority]
-basicConstraints = critical, CA:true, pathlen:0
-keyUsage = critical, keyCertSign, cRLSign
-subjectKeyIdentifier = hash
-[leaf]
-basicConstraints = critical, CA:false
-keyUsage = critical, digitalSignature
-extendedKeyUsage = serverAuth, clientAuth
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid
-subjectAltName = {names}
-'''
+# Raised by cryptography for an input that is at fault; anything else is a fault of this machine.
+UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, InvalidSignature, x509.InvalidVersion,
+              x509.DuplicateExtension, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType)
 
 
 class Fault(Exception):
-    """What openssl has to say against an input."""
+    """What is wrong with a key, a certificate or a name: one line, for people."""
 
 
-# openssl goes by the CAs of the system besides those that it is given; here no other counts.
-ENVIRONMENT = dict(os.environ, SSL_CERT_FILE=os.devnull, SSL_CERT_DIR=os.devnull)
+class BadRequest(Fault):
+    """What is wrong with a CSR: the reason for which to refuse it."""
 
 
-def openssl(*arguments, text='', directory=None):
-    """(stdout, stderr) of the command."""
-    done = subprocess.run(('openssl',) + arguments, input=text, cwd=directory, env=ENVIRONMENT,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
-    if done.returncode:
-        raise Fault(done.stderr.strip()[:500] or 'openssl {} fails'.format(arguments[0]))
-    return done.stdout, done.stderr
-
-
-def write(path, text):
-    """All of the text or nothing, and never readable by others, not even for a moment."""
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    new = path.with_suffix('.new')
-    with open(os.open(str(new), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'w') as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
-
-
-def within(most, name, tail):
+def within(most: int, name: str, tail: str) -> str:
     """Name and tail in `most` characters: of a longer name the start, and a digest of the whole."""
     room = most - len(tail)
     if len(name) > room:
-        name = '{}-{}'.format(name[:room - 9], hashlib.sha256(name.encode()).hexdigest()[:8])
+        name = f'{name[:room - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}'
     return name + tail
 
 
-def common_name(unit):
+def common_name(unit: str) -> str:
     """The unit's name; Juju limits it nowhere, RFC 5280 to 64 characters."""
     app, slash, number = unit.partition('/')
     return within(64, app, slash + number)
 
 
-def host_name(unit):
+def host_name(unit: str) -> str:
     """The unit's name as a label of DNS, which has at most 63 characters."""
     app, _, number = unit.partition('/')
     return within(63, app, '-' + number)
 
 
-def ip_address(text):
-    """The IP address that this is, in openssl's form, or None.
-
-    With a scope it is none for a certificate; and Python, from 3.9, takes any text for a scope.
-    """
+def ip_address(text: Optional[str]) -> Optional[str]:
+    """The IP address that this is, in its usual form, or None: one with a scope is none."""
     try:
-        address = str(ipaddress.ip_address(text))
+        address = str(ipaddress.ip_address(text or ''))
+        return None if '%' in address else address
     except ValueError:
         return None
-    return None if '%' in address else address
 
 
-def subject(name):
-    return '/CN=' + name.replace('/', '\\/')
+def general_name(text: str) -> x509.GeneralName:
+    """This IP address or host name; Fault if it is neither."""
+    address = ip_address(text)
+    if address:
+        return x509.IPAddress(ipaddress.ip_address(address))
+    if HOST.match(text):
+        return x509.DNSName(text.lower())
+    raise Fault(f'{text[:100]!a} is no IP address and no host name')
 
 
-def shown(certificate, *fields):
-    """{name: text} of what openssl prints for these fields of a certificate."""
-    lines = openssl('x509', '-noout', '-nameopt', 'RFC2253', *['-' + field for field in fields],
-                    text=certificate)[0].splitlines()
-    return dict(line.split('=', 1) for line in lines)
+def names_of(unit: str, others: Iterable[str]) -> List[x509.GeneralName]:
+    """What a certificate of that unit stands for: its host name, and these addresses and names."""
+    host = host_name(unit)
+    names = [general_name(text) for text in (host, *others)]
+    if host != unit.replace('/', '-'):  # a label of DNS is too short for it
+        names.append(x509.UniformResourceIdentifier('juju:' + unit))
+    return list(dict.fromkeys(names))
 
 
-def blocks(chain):
-    return re.findall('-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n?', chain,
-                      re.DOTALL)
+def subject(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
-def is_signed_by(chain, trusted, *checks):
-    """Whether one of the trusted CAs has signed the chain's first certificate, valid now or not."""
-    with tempfile.TemporaryDirectory() as scratch:
-        ca = Path(scratch, 'ca.pem')
-        write(ca, trusted)
-        try:
-            openssl('verify', '-no_check_time', '-CAfile', str(ca), *checks,
-                    text=''.join(blocks(chain)[:1]))
-        except Fault:
-            return False
-    return True
+def make_key() -> str:
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
 
 
-def is_for(chain, address):
-    """Whether the chain's first certificate stands for that address."""
-    return is_signed_by(chain, ''.join(blocks(chain)[1:]), '-verify_ip', address)
+def load_key(text: str) -> Any:
+    """The private key that this is; Fault if it is none, or a weak one."""
+    try:
+        key = load_pem_private_key(text.encode(), password=None)
+        check_key(key.public_key())
+        return key
+    except UNREADABLE as error:
+        raise Fault('its private key cannot be read') from error
 
 
-def untimely(chain):
-    """Why the chain is not to be used now, going by this unit's clock, or None."""
-    now = time.time()
-    for certificate in blocks(chain)[:2]:  # this unit's, and that of the CA that signed it
-        valid = shown(certificate, 'startdate', 'enddate')
-        if now < ssl.cert_time_to_seconds(valid['notBefore']):
-            bound = 'before ' + valid['notBefore']
-        elif now > ssl.cert_time_to_seconds(valid['notAfter']):
-            bound = 'after ' + valid['notAfter']
-        else:
-            continue
-        return "not valid {}, this unit's clock says {}".format(
-            bound, time.strftime('%b %d %H:%M:%S %Y GMT', time.gmtime(now)))
+def check_key(key: Any) -> None:
+    """BadRequest if nobody should sign for this public key."""
+    if isinstance(key, ec.EllipticCurvePublicKey):
+        if not isinstance(key.curve, CURVES):
+            raise BadRequest(f'its curve is {key.curve.name}, not P-256, P-384 or P-521')
+    elif isinstance(key, rsa.RSAPublicKey):
+        exponent = key.public_numbers().e
+        if key.key_size < 2048:
+            raise BadRequest(f'its key has {key.key_size} bits, fewer than 2048')
+        if exponent < 65537 or exponent % 2 == 0:
+            raise BadRequest('the exponent of its key is not odd and at least 65537')
+    elif not isinstance(key, EDWARDS):
+        raise BadRequest('its key is not one of RSA, P-256, P-384, P-521, Ed25519 and Ed448')
+
+
+def digest_for(key: Any) -> Any:
+    return None if isinstance(key.public_key(), EDWARDS) else hashes.SHA256()
+
+
+def make_request(key: Any, unit: str) -> str:
+    return pem(x509.CertificateSigningRequestBuilder(subject(common_name(unit)))
+               .sign(key, digest_for(key)))
+
+
+def load_request(csr: str) -> x509.CertificateSigningRequest:
+    """The CSR that this is; BadRequest if it is none, or not one to sign."""
+    try:
+        request = x509.load_pem_x509_csr(csr.encode())
+        key = request.public_key()
+        check_key(key)
+        if not request.is_signature_valid:
+            raise BadRequest('it is not signed with its own key')
+        encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        if encoded not in request.tbs_certrequest_bytes:  # as explicit parameters of a curve
+            raise BadRequest('its key is in a form that its certificate would not have')
+        return request
+    except UNREADABLE as error:
+        raise BadRequest('it cannot be read as a certificate signing request') from error
+
+
+def pem(*items: Any) -> str:
+    return ''.join(item.public_bytes(Encoding.PEM).decode() for item in items)
+
+
+def certificates(chain: str) -> List[x509.Certificate]:
+    """At least one; Fault if there is none, or one that cannot be read."""
+    try:
+        found = x509.load_pem_x509_certificates(chain.encode())
+        for each in found:  # these parts are read only when they are asked for
+            each.public_key(), each.extensions, each.subject, each.issuer
+        return found
+    except UNREADABLE as error:
+        raise Fault('cannot be read') from error
+
+
+def signer(chain: str) -> x509.Certificate:
+    """The CA in the chain that signed its first certificate; Fault if there is none."""
+    leaf, *others = certificates(chain)
+    for ca in others:
+        with suppress(*UNREADABLE):
+            leaf.verify_directly_issued_by(ca)
+            if ca.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+                return ca
+    raise Fault('signed by none of the CAs beside it')
+
+
+def is_for(chain: str, unit: str, others: Iterable[str]) -> bool:
+    """Whether the chain's first certificate stands for just what one of that unit should."""
+    wanted = x509.SubjectAlternativeName(names_of(unit, others))
+    return wanted in [each.value for each in certificates(chain)[0].extensions]
+
+
+def now() -> datetime:
+    return datetime.fromtimestamp(time.time(), timezone.utc)
+
+
+def untimely(chain: str) -> Optional[str]:
+    """Why the chain is not to be used now, going by this machine's clock, or None."""
+    for each in certificates(chain)[0], signer(chain):
+        start, end = each.not_valid_before_utc, each.not_valid_after_utc
+        if not start <= now() <= end:
+            bound = f'before {start:{DATE}}' if now() < start else f'after {end:{DATE}}'
+            return f"not valid {bound}, this unit's clock says {now():{DATE}}"
     return None
 
 
-def ends_within(chain, seconds):
-    """Whether the chain's first certificate ends so soon."""
-    end = shown(blocks(chain)[0], 'enddate')['notAfter']
-    return ssl.cert_time_to_seconds(end) < time.time() + seconds
+def days_left(chain: str) -> float:
+    return (certificates(chain)[0].not_valid_after_utc - now()) / timedelta(days=1)
 
 
-def make_request(key, name):
-    """A CSR for the key in that file."""
-    with tempfile.TemporaryDirectory() as scratch:
-        config = Path(scratch, 'config')
-        write(config, CONFIG.format(names='DNS:any'))
-        return openssl('req', '-new', '-key', str(key), '-config', str(config),
-                       '-subj', subject(name))[0]
+def is_to_renew(chain: str, days: int) -> bool:
+    """Whether it is time for another, which would last so many days: a third of its own is left,
+    or it was made to last another number of days. None lasts longer than its CA."""
+    leaf, last = certificates(chain)[0], signer(chain).not_valid_after_utc
+    start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    return now() > end - (end - start) / 3 and end < last \
+        or abs(min(start + SLOW + timedelta(days), last) - end) > timedelta(minutes=1)
 
 
-# A unit.
-
-def request(unit):
-    """This unit's CSR; made, with its key, the first time, and where that is lost."""
-    if not KEY.exists():
-        if REQUEST.exists():
-            REQUEST.unlink()  # for the key that is lost
-        write(KEY, openssl(*NEW_KEY)[0])
-    if not REQUEST.exists():
-        write(REQUEST, make_request(KEY, common_name(unit)))
-    return REQUEST.read_text()
-
-
-def in_use():
-    """The chain that is in the files, as far as they are there."""
-    return ''.join(file.read_text(errors='replace')
-                   for file in (CERTIFICATE, CA) if file.exists())
-
-
-def is_in_use(chain):
-    return blocks(chain) == blocks(in_use()) and blocks(chain) != []
-
-
-def unfit(chain):
-    """Why the chain is of no use to this unit, whatever the time, or None."""
-    try:
-        certificate = ''.join(blocks(chain)[:1])
-        public_key = openssl('x509', '-noout', '-pubkey', text=certificate)[0]
-        if public_key != openssl('pkey', '-in', str(KEY), '-pubout')[0]:
-            return 'not for the key of this unit'
-        if not is_signed_by(chain, ''.join(blocks(chain)[1:])):
-            return 'signed by none of the CAs beside it'
-        untimely(chain)  # its dates can be read, too
-    except (Fault, ValueError) as fault:
-        return 'of no use: ' + str(fault)
-    return None
-
-
-def install(chain):
-    """Put a chain in use: this unit's certificate first, then the CA certificates to trust.
-
-    The new trust comes first: at no time is the certificate one that this unit would not trust.
-
-    Fault if it is unfit or untimely.
-    """
-    fault = unfit(chain) or untimely(chain)
-    if fault:
-        raise Fault(fault)
-    certificate, *trusted = blocks(chain)
-    write(CA, ''.join(trusted))
-    write(CERTIFICATE, certificate)
-
-
-def standing():
-    """By which CA the certificate in use is signed, until when, and which CAs this unit trusts.
-
-    None if a file is not there, or nothing that can be read.
-    """
-    try:
-        certificate = shown(CERTIFICATE.read_text(), 'issuer', 'enddate')
-        trusted = [shown(text, 'subject')['subject'] for text in blocks(CA.read_text())]
-    except (OSError, ValueError, Fault):
-        return None
-    if not trusted:
-        return None
-    return 'signed by {}, trusts {}, until {}'.format(
-        certificate['issuer'].rpartition(' ')[2],
-        ' and '.join(sorted(name.rpartition(' ')[2] for name in trusted)),
-        certificate['notAfter'])[:500]
-
-
-# The leader. The CA's key is in a file only while openssl works with it.
-
-def make_ca(app):
+def make_ca(app: str) -> Tuple[str, str]:
     """(certificate, key) of a new CA, good for ten years."""
-    name = within(64, app, ' CA ' + secrets.token_hex(4))
-    with tempfile.TemporaryDirectory() as scratch:
-        file = Path(scratch, 'key.pem')
-        write(file, openssl(*NEW_KEY)[0])
-        key, csr = file.read_text(), make_request(file, name)
-    return issue(csr, name, 3650, key, '-selfsign', '-extensions', 'authority'), key
+    key, name = make_key(), subject(within(64, app, ' CA ' + secrets.token_hex(4)))
+    return issue(name, load_key(key).public_key(), name, key, now() + timedelta(DAYS[-1]), {
+        x509.BasicConstraints(ca=True, path_length=0): True,
+        x509.KeyUsage(**dict(NO_USAGE, key_cert_sign=True, crl_sign=True)): True}), key
 
 
-def objection(csr):
-    """Why this CSR should not be signed, or None."""
-    try:
-        printed = openssl('req', '-noout', '-pubkey', '-verify', '-config', os.devnull,
-                          text=csr)
-        key = openssl('pkey', '-pubin', '-noout', '-text', text=printed[0])[0]
-    except Fault as fault:
-        return str(fault)
-    # openssl/openssl apps/req.c: 1.1.1 to 3.0, at least, exit with 0 after these words; newer
-    # ones with 1. "verify OK" is on stderr up to 3.4, on stdout since.
-    if 'verify failure' in ''.join(printed):
-        return 'it is not signed with its own key'
-    if re.match('ED(25519|448) ', key):
-        return None
-    bits = re.search(r'\(([0-9]+) bit', key)
-    least = 2048 if 'Modulus:' in key else 224 if 'ASN1 OID:' in key else None
-    if not bits or not least:
-        return 'its key is not one of RSA, of a named curve, Ed25519 or Ed448'
-    if int(bits.group(1)) < least:
-        return 'its key has {} bits, fewer than {}'.format(bits.group(1), least)
-    return None
+def sign(csr: str, unit: str, others: Iterable[str], days: int, ca: str, ca_key: str) -> str:
+    """A certificate of that unit for the key that signed `csr`, for server and client use.
 
-
-def lifetime(days):
-    """The days that a certificate may last: up to those of a CA."""
-    return min(max(days, 1), 3650)
-
-
-def sign(csr, unit, alternative_names, days, ca_certificate, ca_key):
-    """A certificate for the key that signed `csr`, for server and client use.
-
-    All that is taken from the CSR is its public key. Fault, with the reason, if there is an
-    `objection` to it, or if a name has a character that would mean something to openssl.
+    All that is taken from the CSR is its public key. BadRequest, with the reason, if it is not one
+    to sign; Fault if a name is none, the CA has ended, or its key is another's.
     """
-    reason = objection(csr)
-    for name in [unit] + alternative_names:
-        if not re.fullmatch('[A-Za-z0-9.:/_-]+', name):
-            reason = '{!a} is no name for a certificate'.format(name[:100])
-    if reason:
-        raise Fault(reason)
-    return issue(csr, common_name(unit), days, ca_key, '-cert', 'ca', '-extensions', 'leaf',
-                 ca=ca_certificate, config=CONFIG.format(names=', '.join(alternative_names)))
+    key, authority = load_request(csr).public_key(), certificates(ca)[0]
+    end = min(now() + timedelta(days), authority.not_valid_after_utc)
+    if end <= now():
+        raise Fault(f'the CA ended on {end:{DATE}}')
+    identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    certificate = issue(subject(common_name(unit)), key, authority.subject, ca_key, end, {
+        x509.BasicConstraints(ca=False, path_length=None): True,
+        x509.KeyUsage(**dict(NO_USAGE, digital_signature=True)): True,
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH,
+                               ExtendedKeyUsageOID.CLIENT_AUTH]): False,
+        x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier): False,
+        x509.SubjectAlternativeName(names_of(unit, others)): False})
+    signer(certificate + ca)  # its key may not be that of this CA
+    return certificate
 
 
-def issue(csr, name, days, key, *options, ca='', config=CONFIG.format(names='DNS:any')):
-    """A certificate, valid since an hour ago: `openssl ca` can do that from 1.1.1 on."""
-    with tempfile.TemporaryDirectory() as scratch:
-        files = {'config': config, 'csr': csr, 'key': key, 'ca': ca,
-                 'index': '', 'serial': '{:040x}'.format(secrets.randbits(159))}
-        for file, text in files.items():
-            write(Path(scratch, file), text)
-        printed = openssl(
-            'ca', '-config', 'config', '-batch', '-notext', '-in', 'csr', '-keyfile', 'key',
-            '-subj', subject(name), '-startdate', moment(-SLOW), '-enddate', moment(days * 86400),
-            *options, directory=scratch)[0]
-        return blocks(printed)[0]
-
-
-def moment(seconds):
-    """So many seconds from now, in ASN.1's form."""
-    return time.strftime('%Y%m%d%H%M%SZ', time.gmtime(time.time() + seconds))
+def issue(name: x509.Name, key: Any, issuer: x509.Name, by: str, end: datetime,
+          extensions: Dict[x509.ExtensionType, bool]) -> str:
+    """A certificate for that public key, signed by that private key; valid since an hour ago."""
+    builder = x509.CertificateBuilder(
+        issuer, name, key, x509.random_serial_number(), now() - SLOW, end)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key)
+    for extension, critical in {**extensions, identifier: False}.items():
+        builder = builder.add_extension(extension, critical)
+    return pem(builder.sign(load_key(by), digest_for(load_key(by))))

@@ -9,13 +9,14 @@ from charms.reactive import clear_flag, endpoint_from_name, hook, when
 from charms.reactive.helpers import data_changed
 
 import pki
+import pki_files
 
 CA_LABEL = 'certificate-authority'
 
 
 @when('create certificate signing request')
 def ask(tls):
-    tls.set_csr(pki.request(hookenv.local_unit()))
+    tls.set_csr(pki_files.request(hookenv.local_unit()))
 
 
 @when('sign certificate signing request')
@@ -23,14 +24,14 @@ def sign(tls):
     for unit, csr in tls.get_csr_map().items():
         try:
             tls.set_cert(unit, certificate_for(unit, csr))
-        except pki.Fault as fault:
-            tls.refuse_csr(unit, str(fault))
+        except pki.BadRequest as reason:
+            tls.refuse_csr(unit, str(reason))
 
 
 @when('signed certificate available')
 def install(tls):
     try:
-        pki.install(tls.get_signed_cert())
+        pki_files.install(tls.get_signed_cert())
     except pki.Fault:
         return  # `tell` says why; the flag stays, and the next hook tries again
     clear_flag('signed certificate available')
@@ -42,16 +43,16 @@ def renew_in_time():
     chain, address = interface().get_signed_cert(), address_of(hookenv.local_unit())
     if not chain:
         return
-    if not pki.is_in_use(chain):
+    if not pki_files.is_in_use(chain):
         install(interface())  # some of the files are lost
-    if pki.unfit(chain) or pki.ends_within(chain, lifetime() * 86400 // 3) \
-            or address and not pki.is_for(chain, address):
+    if pki_files.unfit(chain) or pki.is_to_renew(chain, lifetime()) \
+            or address and not pki.is_for(chain, hookenv.local_unit(), [address]):
         renew()
 
 
 @hook('renew')  # the action
 def renew():
-    interface().set_csr(pki.request(hookenv.local_unit()))
+    interface().set_csr(pki_files.request(hookenv.local_unit()))
 
 
 # Actions of the leader. To change the CA without a gap: new-ca, reissue, drop-old-ca, and before
@@ -107,7 +108,7 @@ def drop_old_ca():
     ca = certificate_authority()
     if 'other-certificate' not in ca or 'other-key' in ca:
         hookenv.action_fail('there is no old CA to drop')
-    elif not are_behind(lambda chain: pki.is_signed_by(chain, ca['certificate'])):
+    elif not are_behind(lambda chain: pki.signer(chain) in pki.certificates(ca['certificate'])):
         keep({'certificate': ca['certificate'], 'key': ca['key']}, 'secret-set')
         interface().reissue()
 
@@ -135,8 +136,8 @@ def interface():
 def tell():
     """Say what this unit has, and what is against it; the leader, who else waits."""
     tls = interface()
-    refusal, chain, standing = tls.get_refusal(), tls.get_signed_cert(), pki.standing()
-    fault = chain and (pki.unfit(chain) or pki.untimely(chain))
+    refusal, chain, standing = tls.get_refusal(), tls.get_signed_cert(), pki_files.standing()
+    fault = chain and (pki_files.unfit(chain) or pki.untimely(chain))
     messages = ['request refused: ' + refusal] if refusal else []
     messages += ['certificate ' + fault] if fault else []
     messages += [standing] if standing else []
@@ -157,26 +158,16 @@ hookenv.atexit(tell)
 def certificate_for(unit, csr):
     """The chain for that unit: its certificate, then those of the CAs by which it knows peers."""
     ca = certificate_authority()
-    certificate = pki.sign(csr, unit, alternative_names(unit), lifetime(), ca['certificate'],
-                           ca['key'])
+    address = address_of(unit)
+    if not address:
+        hookenv.log('{} has no IP address for its certificate'.format(unit), hookenv.WARNING)
+    certificate = pki.sign(csr, unit, [address] if address else [], lifetime(),
+                           ca['certificate'], ca['key'])
     return certificate + ca['certificate'] + ca.get('other-certificate', '')
 
 
 def lifetime():
-    return pki.lifetime(hookenv.config('certificate-days'))
-
-
-def alternative_names(unit):
-    """What the certificate of that unit may stand for: Juju's word for it, not the CSR's."""
-    host, address = pki.host_name(unit), address_of(unit)
-    names = ['DNS:' + host]
-    if address:
-        names.append('IP:' + address)
-    else:
-        hookenv.log('{} has no IP address for its certificate'.format(unit), hookenv.WARNING)
-    if host != unit.replace('/', '-'):
-        names.append('URI:juju:' + unit)  # a label of DNS is too short for it
-    return names
+    return min(max(hookenv.config('certificate-days'), pki.DAYS[0]), pki.DAYS[-1])
 
 
 def address_of(unit):
@@ -210,7 +201,7 @@ def keep(ca, tool):
         target = json.loads(subprocess.check_output(['secret-ids', '--format', 'json']))
     with tempfile.TemporaryDirectory() as scratch:  # not as arguments: those can be seen
         for name, text in ca.items():
-            pki.write(Path(scratch, name), text)
+            pki_files.write(Path(scratch, name), text)
         subprocess.run([tool] + target + ['{0}#file={1}/{0}'.format(name, scratch) for name in ca],
                        check=True)
     return ca

@@ -9,6 +9,7 @@ from typing import Dict, Iterable, Optional
 import ops
 
 import pki
+import pki_files
 from tls import Certificates
 
 CA_LABEL = 'certificate-authority'
@@ -21,7 +22,7 @@ class TlsExample(ops.CharmBase):
         super().__init__(framework)
         relation = self.model.get_relation('certificates')
         self.tls = Certificates(relation, self.unit) if relation else None
-        self.lifetime = pki.lifetime(int(self.config['certificate-days']))
+        self.lifetime = min(max(int(self.config['certificate-days']), pki.DAYS[0]), pki.DAYS[-1])
         self.fault: Optional[str] = None  # why its certificate is not to be used now
         on, peers = self.on, self.on['certificates']
         framework.observe(on.collect_unit_status, self.tell)
@@ -36,9 +37,9 @@ class TlsExample(ops.CharmBase):
     def look(self, event: ops.EventBase, renew: bool = False, again: bool = False) -> None:
         """In any hook: does this unit lack something, and does somebody wait for it?"""
         assert self.tls
-        csr = pki.request(self.unit.name)
+        csr = pki_files.request(self.unit.name)
         own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
-        if self.tls.is_to_ask(csr, served=pki.is_in_use(answer.certificate)):
+        if self.tls.is_to_ask(csr, served=pki_files.is_in_use(answer.certificate)):
             self.tls.ask(csr)
         elif answer.certificate and (own.number < answer.number or own.id == answer.id):
             self.install(answer.certificate)
@@ -59,21 +60,21 @@ class TlsExample(ops.CharmBase):
             event.fail('{} does not lead'.format(self.unit.name))
 
     def install(self, chain: str) -> None:
-        self.fault = pki.unfit(chain) or pki.untimely(chain)
-        if not self.fault and not pki.is_in_use(chain):
-            pki.install(chain)
+        self.fault = pki_files.unfit(chain) or pki.untimely(chain)
+        if not self.fault and not pki_files.is_in_use(chain):
+            pki_files.install(chain)
 
     def is_to_renew(self, event: ops.EventBase, chain: str) -> bool:
         """It ends soon, is of no use, or this unit has another address than is in it."""
         if not isinstance(event, (ops.UpdateStatusEvent, ops.ConfigChangedEvent)):
             return False
         address = self.address_of(self.unit)
-        return bool(pki.unfit(chain)) or bool(address) and not pki.is_for(chain, address) \
-            or pki.ends_within(chain, self.lifetime * 86400 // 3)
+        return bool(pki_files.unfit(chain)) or pki.is_to_renew(chain, self.lifetime) \
+            or bool(address) and not pki.is_for(chain, self.unit.name, [address])
 
     def tell(self, event: ops.CollectStatusEvent) -> None:
         """Say what this unit has, and what is against it; the leader, who else waits."""
-        refusal, others, standing = '', '', pki.standing()
+        refusal, others, standing = '', '', pki_files.standing()
         if self.tls:
             own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
             refusal = answer.refusal if own.id == answer.id else ''
@@ -102,20 +103,18 @@ class TlsExample(ops.CharmBase):
             fault = self.tls.fault(unit)
             try:
                 if fault:
-                    raise pki.Fault(fault)
+                    raise pki.BadRequest(fault)
                 chain = self.certificate_for(unit, self.tls.request(unit).csr)
                 self.tls.give(unit, certificate=chain)
-            except pki.Fault as fault:
-                self.tls.give(unit, refusal=str(fault))
+            except pki.BadRequest as reason:
+                self.tls.give(unit, refusal=str(reason))
 
     def certificate_for(self, unit: ops.Unit, csr: str) -> str:
         """The chain for that unit: its certificate, then those of the CAs that peers may have."""
-        ca, host, address = self.authority(), pki.host_name(unit.name), self.address_of(unit)
-        names = ['DNS:' + host] + (['IP:' + address] if address else [])
-        if host != unit.name.replace('/', '-'):
-            names.append('URI:juju:' + unit.name)
-        return pki.sign(csr, unit.name, names, self.lifetime, ca['certificate'], ca['key']) \
-            + ca['certificate'] + ca.get('other-certificate', '')
+        ca, address = self.authority(), self.address_of(unit)
+        certificate = pki.sign(csr, unit.name, [address] if address else [], self.lifetime,
+                               ca['certificate'], ca['key'])
+        return certificate + ca['certificate'] + ca.get('other-certificate', '')
 
     def address_of(self, unit: ops.Unit) -> str:
         """The IP address of that unit, or '': it may have none, or a name."""
