@@ -1,5 +1,5 @@
 """The example deployed: what its units have on their disks."""
-from fakejuju import Juju
+from fakejuju.forked import ForkedJuju
 from handshake import Party, openssl
 
 
@@ -22,7 +22,7 @@ def served(juju):
 
 
 def deploy(built, directory, units, **knobs):
-    juju = Juju(built, directory, real=True, **knobs)
+    juju = ForkedJuju(built, directory, real=True, forked=True, **knobs)
     for _ in range(units):
         juju.add_unit()
     juju.elect('tls-example/0')
