@@ -784,7 +784,7 @@ def _read(tool, *arguments, **named):
     """
     try:
         return tool(*arguments, **named)
-    except (CalledProcessError, NotImplementedError, ValueError) as error:
+    except (CalledProcessError, NotImplementedError, OSError, ValueError) as error:
         _log('{} of {} failed: {}'.format(tool.__name__, named or arguments, error))
         return None
 

@@ -6,6 +6,7 @@ by `subprocess.run` and its like are not started as processes either, their call
 agent's socket.
 """
 import contextlib
+import errno
 import gc
 import importlib
 import io
@@ -26,6 +27,9 @@ if not hasattr(platform, 'linux_distribution'):
     # charmhelpers 1.2.1 refuses to be imported on Debian; it asks this function first, which
     # Python 3.8 has removed.
     setattr(platform, 'linux_distribution', lambda: ('Ubuntu', '', ''))
+
+# MAX_ARG_STRLEN of Linux: bytes of one argument of a process, with the NUL that ends it.
+MAX_ARGUMENT = 128 * 1024
 
 PRELOADED = 'charms.reactive', 'ops', 'yaml', 'sqlite3', 'tempfile', 'uuid'
 
@@ -60,6 +64,15 @@ def get_ready(names):
     gc.freeze()  # children would copy every page that a collection touches
 
 
+def check_arguments(argv):
+    """Raise what the start of a process with these arguments would raise."""
+    for each in map(os.fsencode, argv):
+        if b'\0' in each:
+            raise ValueError('embedded null byte')
+        if len(each) >= MAX_ARGUMENT:
+            raise OSError(errno.E2BIG, os.strerror(errno.E2BIG), argv[0])
+
+
 def answer_hook_tools(ask, write):
     """Route hook tools called through `subprocess` to `ask`; other commands run as ever."""
     real_run, real_call = subprocess.run, subprocess.call
@@ -72,6 +85,7 @@ def answer_hook_tools(ask, write):
         if not is_tool(argv):
             return real_run(argv, *args, input=input, capture_output=capture_output, check=check,
                             **options)
+        check_arguments(argv)
         argv = [os.path.basename(argv[0]), *argv[1:]]
         answer = ask(argv, input or '')
         if answer is None:

@@ -1,7 +1,9 @@
 """What charms.reactive and charmhelpers keep on a unit: unitdata, and the flags in it."""
 import json
 import os
+import shutil
 import sqlite3
+import tempfile
 
 FLAGS = 'reactive.states.'
 # What charms.reactive sets at the start of each dispatch, and reads only within it.
@@ -9,10 +11,25 @@ PASSING = 'reactive.dispatch.'
 
 
 def kv(database):
-    """Unitdata as a dict, but for what passes with the hook."""
+    """Unitdata as a dict, but for what passes with the hook: what was committed last."""
     if not os.path.exists(str(database)):
         return {}
-    connection = sqlite3.connect(str(database))
+    try:
+        return read(str(database), timeout=0)
+    except sqlite3.OperationalError as error:
+        if 'locked' not in str(error):
+            raise
+    # Another process writes. No lock is on a copy, where its journal is rolled back.
+    with tempfile.TemporaryDirectory() as directory:
+        copy = os.path.join(directory, 'copy')
+        for suffix in ('', '-journal', '-wal'):
+            if os.path.exists(str(database) + suffix):
+                shutil.copy(str(database) + suffix, copy + suffix)
+        return read(copy)
+
+
+def read(database, **options):
+    connection = sqlite3.connect(database, **options)
     try:
         if not connection.execute("select 1 from sqlite_master where name = 'kv'").fetchone():
             return {}  # another framework's

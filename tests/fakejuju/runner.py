@@ -24,6 +24,7 @@ from .model import TASKS, Hook, Model, NotModelled
 Call = namedtuple('Call', 'argv stdin code stdout stderr')
 
 DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
+BASH = '/bin/bash'
 # What is unlikely to be a test's intention: a unit that needs more hooks than this to settle.
 MANY_HOOKS = 100000
 # What the model does by itself.
@@ -278,6 +279,10 @@ class Juju:
 
     def execute_command(self, unit, command):
         """Queue a shell command, run with a hook's environment: `juju exec`."""
+        try:
+            command.encode()
+        except UnicodeError:
+            raise NotModelled('text that is not UTF-8, in a command of juju exec')
         self.model.unit(unit).actions.append(Hook(command, 'exec'))
 
     def config_changed(self, unit):
@@ -536,6 +541,8 @@ class Juju:
 
     def hook_file(self, unit, hook):
         """What the charm has for this hook, or None."""
+        if hook.kind == 'exec':
+            return None
         charm = Path(self.charm_directory(unit))
         if (charm / 'dispatch').exists():  # then it runs all of them, JUJU_DISPATCH_PATH says which
             return charm / 'dispatch'
@@ -557,7 +564,7 @@ class Juju:
         except OSError as error:  # that file is no executable: a hook that fails, in Go's words
             number = error.errno or errno.EACCES
             run.error = ('exec: "{}": {}' if number == errno.EACCES else 'fork/exec {}: {}').format(
-                file, os.strerror(number).lower())
+                file or BASH, os.strerror(number).lower())
             return
         self.agent.serve(answers, lambda number: os.killpg(pid, number))
         run.exit_code = wait()
@@ -569,8 +576,13 @@ class Juju:
 
         Its id, and what waits for its exit code.
         """
+        command = [str(file)]
+        if run.hook.kind == 'exec':
+            # As Juju does: a command is of any length, an argument is not.
+            script = self.scratch / 'script.sh'
+            script.write_text(run.hook.name, encoding='utf-8')
+            command = [BASH, str(script)]
         with open(output[0], 'wb') as stdout, open(output[1], 'wb') as stderr:
-            command = ['/bin/bash', '-c', run.hook.name] if run.hook.kind == 'exec' else [str(file)]
             process = subprocess.Popen(command, cwd=charm, env=run.env, stdout=stdout,
                                        stderr=stderr, stdin=subprocess.DEVNULL,
                                        start_new_session=True)

@@ -137,7 +137,7 @@ class World:
 
     def tell(self, unit, name, text):
         """Leave a file for the layer on that unit (see layers/answers)."""
-        home = self.directory / unit.replace('/', '-')
+        home = self.juju.state_db(unit).parent
         home.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(text)
 

@@ -1,4 +1,6 @@
 """P8: who leaves, and who comes back."""
+import json
+
 import pytest
 
 from world import SIGN, at, id_of, logged, request
@@ -155,6 +157,20 @@ def test_p8_a_subordinate_is_deleted_by_no_goal_state(world):
     assert [call.argv[0] for call in run.calls].count('goal-state') == 1
     assert run.changes == {} and it.juju.app_bag() == before
     assert it.csr_map('tls/0') == {'tls/1': request('waits')}
+
+
+def test_p8_a_goal_state_without_this_very_unit_says_nothing(world):
+    """It goes by what Juju has in its database: the leader is removed by force while its hook runs
+    and nobody else has the lease yet."""
+    it = world(3)
+    before = it.juju.app_bag()
+    it.juju.update_status('tls/0')
+    run = it.juju.run('tls/0', on_call={
+        1: lambda: setattr(it.juju.model.unit('tls/0'), 'gone', True)})
+    units, = [list(json.loads(call.stdout)['units']) for call in run.calls
+              if call.argv[0] == 'goal-state']
+    assert units == ['tls/1', 'tls/2']
+    assert run.committed and run.changes == {} and it.juju.app_bag() == before
 
 
 def test_p8_a_goal_state_that_fails_says_nothing(world, tmp_path):

@@ -171,3 +171,18 @@ def test_p12_words_before_a_block_are_no_private_key(world):
                    'pem("CERTIFICATE", "first by hand"))')
     assert it.last.exit_code == 0
     assert it.answer('tls/1')
+
+
+@pytest.mark.parametrize('name', ['tls/1\0', 'tls/' + '\u20ac' * 44000, 'tls/' + '9' * 200000])
+def test_p12_a_name_that_no_hook_tool_takes_is_left_alone_or_refused(world, name):
+    """A NUL, and more than 128 KiB: the kernel passes neither to relation-get or juju-log."""
+    it = world(2)
+    it.do('tls/0', '''
+for csr in None, pem("CERTIFICATE REQUEST", "x"):
+    try:
+        tls.set_cert({0!r}, pem("CERTIFICATE", "x"), csr=csr)
+    except ValueError as error:
+        results.append(str(error))
+'''.format(name))
+    assert it.last.committed and it.last.changes == {}
+    assert 'embedded null byte' not in it.juju.kv('tls/0')['results']

@@ -82,6 +82,22 @@ def test_p1_with_two_relation_ids_the_newest_counts(world):
     assert len(it.announced('tls/1')) == 2
 
 
+def test_p1_relation_ids_are_compared_as_numbers(world):
+    it = world()
+    it.juju.model.remove_relation('certificates:0')
+    it.juju.model.relation_count = 9  # of all relations in the Juju model
+    it.juju.add_relation_id('certificates')
+    it.start(2)
+    it.juju.add_relation_id('certificates')
+    assert it.unserved() and it.juju.model.relations.keys() == {'certificates:9', 'certificates:10'}
+    it.juju.settle()
+    assert it.unserved() == []  # on certificates:10
+    it.ask('tls/1', 'later')
+    it.juju.settle()
+    assert it.announced('tls/1')[-1] == 'later by tls/0 #1'
+    assert it.unserved() == []
+
+
 def test_p1_a_hook_of_the_older_of_two_relation_ids_tells_nothing(world):
     it = world(2)
     it.juju.add_relation_id('certificates')
