@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 
@@ -62,21 +63,31 @@ class Demo:
     def say(self, text):
         self.console.print(text)
 
+    @contextmanager
+    def step(self, what):
+        """Say what has begun: a line that moves if this is a terminal; gives a function for more
+        words about it.
+        """
+        if not self.console.is_terminal:
+            self.say(what + ' ...')
+            yield lambda words: None
+            return
+        columns = SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn()
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda words: bar.update(task, description='{}: {}'.format(what, words))
+
     def settle(self, what, juju, after_each=lambda: None):
         """Run hooks, one per unit in turn, until none is due and all are served; show which."""
-        live = self.console.is_terminal
         hooks, calls, start = 0, 0, time.monotonic()
-        columns = SpinnerColumn(), TextColumn('{task.description}'), TimeElapsedColumn()
-        with Progress(*columns, console=self.console, transient=True, disable=not live) as bar:
-            task = bar.add_task(what, total=None)
+        with self.step(what) as tell:
             while any(juju.next_hook(unit) for unit in juju.units()):
                 for unit in juju.units():
                     if not juju.next_hook(unit):
                         continue
                     run = juju.run(unit)
                     hooks, calls = hooks + 1, calls + len(run.calls)
-                    bar.update(task, description='{}: [bold]{}[/] {}'.format(
-                        what, unit, run.hook.name))
+                    tell('[bold]{}[/] {}'.format(unit, run.hook.name))
                     self.record(run)
                     promise(run.committed, 'the hook {} of {} failed{} ({}): {}'.format(
                         run.hook.name, unit, handler(run), state(juju, unit),
@@ -174,7 +185,8 @@ class Demo:
 
     def run(self, units):
         start = time.monotonic()
-        charm = build(self.layer, self.output / 'charm')
+        with self.step('building the example with charm-build'):
+            charm = build(self.layer, self.output / 'charm')
         self.say('built the example with charm-build: {:.1f} s'.format(time.monotonic() - start))
         with Juju(charm, self.output / 'units', real=True) as juju:
             names = [juju.add_unit() for _ in range(units)]

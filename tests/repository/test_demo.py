@@ -39,7 +39,11 @@ def test_a_broken_layer_is_told_in_a_line(file, right, wrong, told, tmp_path):
     assert text.count(right) == 1
     (layer / file).write_text(text.replace(right, wrong))
     done = demo('--units', '2', '--layer', str(layer), '--output', str(tmp_path / 'output'))
-    line, = [line for line in done.stdout.splitlines() if line.startswith('NOT as promised: ')]
+    lines = done.stdout.splitlines()
+    steps = 'building the example with charm-build ...', '2 units from nothing to served ...'
+    assert [line for line in lines if line.endswith(' ...')] == list(steps)
+    assert lines[0] == steps[0] and '' not in lines
+    line, = [line for line in lines if line.startswith('NOT as promised: ')]
     assert re.search(told, line), line
     assert done.returncode == 1
     assert 'Traceback' not in done.stdout + done.stderr
