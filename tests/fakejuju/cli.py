@@ -62,7 +62,7 @@ class Store:
         self.tasks = 0
 
     def __enter__(self):
-        if not WORD.match(self.name) or not self.directory.is_dir():
+        if not WORD.match(self.name) or not os.path.isdir(str(self.directory)):
             raise failure('model fakejuju:{} not found'.format(self.name))
         self.lock = open(str(self.directory / 'lock'), 'w')
         try:
@@ -262,6 +262,12 @@ def number(options, name):
     return int(text)
 
 
+def fits_a_file(name):
+    """Models and applications are kept in directories of their names."""
+    if len(name) > 200:
+        raise NotModelled('a name of more than 200 characters')
+
+
 def one(positional, what):
     if len(positional) != 1:
         raise usage('expected {}, got {}'.format(what, json.dumps(positional)))
@@ -291,6 +297,7 @@ def add_model(arguments):
     if not WORD.match(name):
         raise failure('"{}" is not a valid name: model names may only contain lowercase letters, '
                       'digits and hyphens'.format(name))
+    fits_a_file(name)
     try:
         (home() / name).mkdir()
     except FileExistsError:
@@ -333,6 +340,7 @@ def deploy(store, arguments):
         raise failure('attempting to deploy "{}": {}'.format(positional[0], error))
     try:
         name = positional[1] if positional[1:] else metadata['name']
+        fits_a_file(name)
         base = charm.choose(bases, options.get('base'), version_of_juju())
         print('Located local charm "{0}", revision 0\nDeploying "{1}" from local charm "{0}", '
               'revision 0 on {2}/stable'.format(metadata['name'], name, base), file=sys.stderr)

@@ -19,6 +19,7 @@ from world import METADATA, TESTS
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('juju command')]
 
 
+LONG = 'a' * 300  # too long for the name of a file
 RECORDED = TESTS / 'fakejuju_tests/recorded'
 
 
@@ -78,6 +79,10 @@ def test_hooks_run_with_status_and_not_before(juju):
     ('add-model test', 1, 'failed to create new model: model "test" for admin already exists'),
     ('add-model Bad_name', 1, '"Bad_name" is not a valid name'),
     ('destroy-model other --no-prompt', 1, 'model fakejuju:other not found'),
+    ('add-model ' + LONG, 1, 'fakejuju does not model a name of more than 200 characters'),
+    ('status -m {} --format json'.format(LONG), 1, 'model fakejuju:{} not found'.format(LONG)),
+    ('deploy -m test {charm} ' + LONG, 1,
+     'fakejuju does not model a name of more than 200 characters'),
     ('deploy -m test', 2, 'no charm or bundle specified'),
     ('deploy -m test postgresql', 1, '"postgresql" is no path of a local charm'),
     ('deploy -m test ./nothing.charm other', 1, 'no charm was found at "./nothing.charm"'),
