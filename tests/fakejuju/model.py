@@ -335,8 +335,7 @@ class Model:
                             params=(id_, secret.label))
         if alive and self.leader == name:
             for id_, secret in sorted(self.secrets.items()):
-                told = secret.told_to_remove.get(name, set())
-                for revision in sorted(self.unread(secret) - told):
+                for revision in sorted(self.unread(secret) - secret.told_to_remove.get(name, set())):
                     return Hook('secret-remove', 'secret-remove', version=revision,
                                 params=(id_, secret.label, revision + 1))
         if unit.actions:
