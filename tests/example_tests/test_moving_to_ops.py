@@ -74,16 +74,17 @@ class Move:
         return run
 
     def renew(self, *units):
-        """Less than a third of the time is left, when these units look."""
-        config = self.juju.model.config
-        config['certificate-days'] *= 4
+        """These units ask anew, the leader first, before anything else is due on them.
+
+        By the action: with another `certificate-days` what the leader signs for itself meanwhile
+        would be renewed once more when that is set back.
+        """
         for unit in sorted(units, key=lambda unit: unit != self.juju.model.leader):
-            while self.juju.next_hook(unit):  # update-status comes when nothing else is due
+            while self.juju.next_hook(unit):
                 self.run(unit)
-            self.juju.update_status(unit)
+            self.juju.action(unit, 'renew')
             assert unit in self.run(unit).changes
             self.requests += 1
-        config['certificate-days'] //= 4
 
     def refresh(self, order, charm):
         """Refresh the units in this order. On the way the first and the last renew, a unit is

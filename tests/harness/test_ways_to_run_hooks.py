@@ -15,6 +15,7 @@ def test_each_run_of_a_hook_has_a_context_of_its_own(charm, tmp_path, juju):
     and look at everything."""
     world = World(charm, tmp_path / 'model', juju)
     with world.juju:
+        world.juju.memory = {}  # what another test remembers would not run for real here
         world.start(1)
         for kind in ('config-changed', 'config-changed', 'update-status', 'update-status'):
             world.juju.model.unit('tls/0').due.add(kind)

@@ -167,7 +167,7 @@ VARIANTS = [
               "            self.first = requests\n            return requests\n\n"
               "    def set_cert")]),
     Variant('a read that fails fails the hook', 'p15_any_call_of_a_full_look_may_fail',
-            [("except (CalledProcessError, NotImplementedError, ValueError) as error:",
+            [("except (CalledProcessError, NotImplementedError, OSError, ValueError) as error:",
               "except NotImplementedError as error:")], {'unit': 'tls/1'}),
     Variant('an identical renewal is ignored',
             'p7_the_certificate_in_use_stays_until_its_successor_is_there',
