@@ -22,6 +22,23 @@ def test_p8_a_waiting_request_leaves_with_its_unit(world):
     assert 'certificate for tls/1 not published: the unit has left' in logged(it.last)
 
 
+@pytest.mark.parametrize('skips', [False, True])
+def test_p8_of_units_that_come_and_go_nothing_is_remembered(world, skips):
+    it = world(2)
+    size = len(json.dumps(it.juju.kv('tls/0')['interface.tls']))
+    for _ in range(6):
+        unit = it.juju.add_unit()
+        it.juju.settle()
+        it.juju.remove_unit(unit)
+        it.juju.settle([unit, 'tls/1'])
+        if skips:
+            assert it.juju.skip('tls/0').kind == 'departed'
+        it.juju.settle()
+    it.juju.update_status('tls/0')
+    it.juju.settle()
+    assert len(json.dumps(it.juju.kv('tls/0')['interface.tls'])) - size < 20
+
+
 def test_p8_a_unit_that_was_never_answered_leaves(world):
     it = world(2)
     it.tell('tls/0', 'busy', SIGN)

@@ -264,6 +264,19 @@ def test_p15_an_is_leader_that_fails_forgets_no_request(world, tmp_path):
     assert it.announced('tls/1')[1:] == ['renewal by tls/0 #1']
 
 
+def test_p15_an_is_leader_that_fails_forgets_nothing_that_waits(world):
+    it = world(2)
+    it.tell('tls/0', 'busy', SIGN)
+    it.ask('tls/1', 'renewal')
+    it.juju.settle()
+    it.juju.config_changed('tls/0')
+    run = it.juju.run('tls/0', fail_at=2)
+    assert run.committed and 'is_leader of () failed: ' in logged(run)
+    it.juju.config_changed('tls/0')    # in which nothing is looked for
+    it.juju.settle()
+    assert it.flags('tls/0') == {SIGN} and it.csr_map('tls/0') == {'tls/1': request('renewal')}
+
+
 @pytest.mark.parametrize('record', ['[]', '"text"', '{"relation": "certificates:0"}',
                                     '{"relation": "certificates:0", "life": "x"}', 'null'])
 def test_p15_a_record_of_another_shape_is_none(world, record):

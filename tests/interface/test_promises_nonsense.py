@@ -98,6 +98,7 @@ def test_p3_what_is_no_certificate_is_not_taken(world):
     ('"junk"', 'ValueError: CSR for tls/1: it has no PEM block'),
     ('pem("CERTIFICATE", "x")', 'ValueError: CSR for tls/1: it has no PEM block'),
     ('pem("CERTIFICATE REQUEST", "x" * 65536)', 'ValueError: CSR for tls/1: it has 87'),
+    ('pem("CERTIFICATE REQUEST", "x") + "\\0"', 'ValueError: CSR for tls/1: it has a NUL'),
 ])
 def test_p12_a_bad_request_raises_and_publishes_nothing(world, argument, error):
     it = world(2)
@@ -115,6 +116,8 @@ def test_p12_a_bad_request_raises_and_publishes_nothing(world, argument, error):
     ('"tls/1"', 'None', 'TypeError: certificate for tls/1: expected str, not NoneType'),
     ('"tls/1"', '"junk"', 'ValueError: certificate for tls/1: it has no PEM block'),
     ('"tls/1"', 'pem("CERTIFICATE REQUEST", "x")', 'ValueError: certificate for tls/1: it has no'),
+    ('"tls/1"', 'pem("CERTIFICATE", "x") + "\\0"',
+     'ValueError: certificate for tls/1: it has a NUL'),
 ])
 def test_p12_a_bad_answer_raises_and_publishes_nothing(world, unit, argument, error):
     it = world(2)
@@ -162,6 +165,20 @@ def test_p9_no_reason_fails_a_hook(charm, tmp_path, refuse):
         assert it.last.exit_code == 0, it.last.stderr[-200:]
     finally:
         it.juju.close()
+
+
+@pytest.mark.parametrize('subject, reason', [
+    ('CN=-----BEGIN PRIVATE KEY-----', 'bad subject: CN=(a private key)'),
+    ('CN=a\0b\nc', 'bad subject: CN=a?b?c'),
+    ('CN=' + 400 * 'é' + 400 * 'name', ('bad subject: CN=' + 400 * 'é' + 400 * 'name')[:624]),
+])
+def test_p9_a_reason_that_quotes_what_a_peer_wrote_reaches_the_peer(world, subject, reason):
+    it = world(2)
+    it.ask_and_show()
+    it.do('tls/0', 'tls.refuse_csr("tls/1", "bad subject: " + {!r})'.format(subject))
+    assert it.last.exit_code == 0, it.last.stderr
+    it.juju.settle()
+    assert it.do('tls/1', 'results.append(tls.get_refusal())') == [reason]
 
 
 def test_p12_words_before_a_block_are_no_private_key(world):

@@ -272,6 +272,17 @@ def test_p2_with_csr_no_request_need_have_been_handed_out(world):
     assert it.announced('tls/1')[2:] == ['better']
 
 
+@pytest.mark.parametrize('tidied', ['{}.strip()', '{}.replace("\\n", "\\r\\n")',
+                                    '{}.replace("\\n", "  \\n")', '"issued for:\\n" + {}'])
+def test_p2_with_csr_a_request_is_known_again_however_a_signer_lays_it_out(world, tidied):
+    it = world(2)
+    it.ask_and_show()
+    it.do('tls/0', 'tls.set_cert("tls/1", pem("CERTIFICATE", "from elsewhere"), csr={})'.format(
+        tidied.format(repr(request('first')))))
+    it.juju.settle()
+    assert it.announced('tls/1')[1:] == ['from elsewhere']
+
+
 def test_p2_with_csr_a_layer_need_never_call_get_csr_map(world):
     it = world()
     for _ in range(2):

@@ -16,13 +16,7 @@ FAILING_CALLS = pytest.mark.parametrize('call', range(1, 9))
 def play(charm, tmp_path_factory):
     """Play these events on two units at rest; Violation if a promise is broken."""
     history = History(charm, tmp_path_factory.mktemp('unseen') / 'model')
-
-    def play(*events, start=(), keys='disk'):
-        rest = start or [Event('add'), Event('add'), Event('elect', 'tls/0'), Event('settle')]
-        history.play([Event('keys', '', (keys,)), *rest, *events])
-        return history.world
-
-    yield play
+    yield history.play_from_rest
     history.juju.close()
 
 

@@ -130,6 +130,12 @@ class History:
         self.renamed = assemble(directory / 'renamed', charm / 'hooks/relations/tls/peers.py',
                                 metadata=dict(METADATA, peers={'renamed': {'interface': 'tls'}}))
 
+    def play_from_rest(self, *events, start=(), keys='disk'):
+        """Play these events on two units at rest, or after `start`; the world then."""
+        rest = start or [Event('add'), Event('add'), Event('elect', 'tls/0'), Event('settle')]
+        self.play([Event('keys', '', (keys,)), *rest, *events])
+        return self.world
+
     def play(self, events):
         """Violation if anything is not as P15 says."""
         self.juju.set_charm(self.charm)  # of what the last history left

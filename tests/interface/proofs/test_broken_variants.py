@@ -32,20 +32,33 @@ def promise_test(name):
     return test
 
 
+def run_test(name, charm, world, directory, arguments):
+    """Run the test of that name on this charm, once for each `call` where those are several."""
+    test, calls = promise_test(name), arguments.get('call')
+    needs, history = inspect.signature(test).parameters, None
+    directory.mkdir()
+    if 'world' in needs:
+        arguments = dict(arguments, world=lambda units=0, charm=charm, **knobs: world(
+            units, charm, **knobs))
+    if 'play' in needs:
+        history = History(charm, directory / 'model')
+        arguments = dict(arguments, play=history.play_from_rest)
+    if 'tmp_path' in needs:
+        arguments = dict(arguments, tmp_path=directory / 'test')
+    try:
+        for call in calls or [None]:
+            test(**dict(arguments, **({'call': call} if calls else {})))
+    finally:
+        if history:
+            history.juju.close()
+
+
 @pytest.mark.slow
 @named
-def test_the_test_of_its_promise_fails(variant, broken_charm, world, tmp_path):
-    test, arguments = promise_test(variant.test), dict(variant.arguments)
-    if 'tmp_path' in inspect.signature(test).parameters:
-        arguments['tmp_path'] = tmp_path / 'ours'
-    test(world, **arguments)           # of ours: the test is sound
-
-    def broken_world(units=0, charm=broken_charm, **knobs):
-        return world(units, charm, **knobs)
-
+def test_the_test_of_its_promise_fails(variant, charm, broken_charm, world, tmp_path):
+    run_test(variant.test, charm, world, tmp_path / 'ours', variant.arguments)  # it is sound
     with pytest.raises(AssertionError) as caught:
-        test(broken_world, **dict(arguments, **{
-            name: tmp_path / 'broken' for name in arguments if name == 'tmp_path'}))
+        run_test(variant.test, broken_charm, world, tmp_path / 'broken', variant.arguments)
     assert 'NameError' not in str(caught.value)  # of an edit that peers.py has outgrown
 
 
