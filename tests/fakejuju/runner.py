@@ -163,7 +163,8 @@ class Juju:
         """Another model that goes on from this one's state, the units' files included."""
         other = type(self)(self.charm, directory, self.real, model=copy.deepcopy(self.model))
         for name in self.model.units:
-            shutil.copytree(str(self.unit_directory(name)), str(other.unit_directory(name)))
+            shutil.copytree(str(self.unit_directory(name)), str(other.unit_directory(name)),
+                            symlinks=True)
         other.runs = list(self.runs)
         other.history = dict(self.history)
         return other
