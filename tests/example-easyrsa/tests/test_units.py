@@ -20,8 +20,18 @@ def test_each_unit_has_a_certificate_of_the_ca_that_all_trust(juju, charm):
 def test_a_request_for_another_units_name_is_refused_and_the_others_are_served(juju, charm):
     leader, rogue, third = juju.deploy(charm, num_units=3)
     with open(str(juju.charm_directory(rogue) / 'reactive/tls_easyrsa.py'), 'a') as tampered:
-        tampered.write('\n\ndef name_of(unit):\n    return "tls-easyrsa-0"\n')
+        tampered.write('\n\ndef name_of(*_):\n    return "tls-easyrsa-0"\n')
     juju.settle()
-    assert juju.app_bag()[rogue + '_refusal']
-    assert juju.status(rogue).current != 'active'
+    assert juju.app_bag()[rogue + '_refusal'] == 'its subject is not CN=tls-easyrsa-1'
+    assert juju.status(rogue).current == 'blocked'
     assert {juju.status(unit).current for unit in (leader, third)} == {'active'}
+
+
+def test_a_new_ca_serves_all_units(juju, charm):
+    leader, other = juju.deploy(charm, num_units=2)
+    juju.settle()
+    before = (files(juju, other) / 'ca.pem').read_text()
+    assert juju.run(leader, 'new-ca').results['ca'].startswith('CN=tls-easyrsa-0 CA ')
+    juju.settle()
+    trusted = {(files(juju, unit) / 'ca.pem').read_text() for unit in juju.units()}
+    assert len(trusted) == 1 and before not in trusted

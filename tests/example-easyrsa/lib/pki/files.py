@@ -1,0 +1,92 @@
+"""Writes files so that a process which is killed, or a full disk, leaves no half of anything."""
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def read(path):
+    """The text of a file; '' where there is none that can be read."""
+    try:
+        return path.read_text(errors='replace')
+    except OSError:
+        return ''
+
+
+def write(path, text):
+    """Put all of the text there, or nothing, for this user alone."""
+    new = path.with_name('.' + path.name + '.new')
+    with open(os.open(str(new), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'w') as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(path)
+    sync(path.parent)
+
+
+@contextmanager
+def scratch(path):
+    """A new, empty directory beside `path`, removed at the end.
+
+    So is what a process that was killed has left of its own.
+    """
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    prefix, current = '.{}-'.format(path.name), path.resolve()
+    for each in path.parent.glob(prefix + '*'):
+        if each.resolve() != current:
+            remove(each)
+    new = Path(tempfile.mkdtemp(prefix=prefix, dir=str(path.parent)))  # mode 0700
+    try:
+        yield new
+    finally:
+        if new.resolve() != path.resolve():
+            remove(new)
+
+
+@contextmanager
+def replacing(link):
+    """A new directory to fill, to which `link` leads afterwards: to all of it, or as before.
+
+    Files that belong together so change together, whoever reads them by the link.
+    """
+    old = link.resolve()
+    with scratch(link) as new:
+        yield new
+        for path in new.rglob('*'):
+            sync(path)
+        sync(new)
+        pointer = Path(str(new) + '.link')
+        pointer.symlink_to(new.name)
+        if link.is_dir() and not link.is_symlink():  # made by an earlier version of this layer
+            old = Path(str(new) + '.old')
+            link.rename(old)
+            old = old.resolve()
+        pointer.replace(link)
+        sync(link.parent)
+    if old.parent == link.parent.resolve() and old.name.startswith('.'):
+        remove(old)
+
+
+def remove(path):
+    """Whatever it is, and whether it is there or not."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(str(path), ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def sync(path):
+    """Have a file, or a directory's list of names, reach the disk."""
+    descriptor = os.open(str(path), os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def close_to_others(*paths):
+    """Set the modes again that keep other users out."""
+    for path in paths:
+        if path.exists():
+            path.chmod(0o700 if path.is_dir() else 0o600)

@@ -1,0 +1,32 @@
+"""The easy-rsa example, built once for all of its tests."""
+import pytest
+
+from charm_build import build
+from easyrsa_units import Units
+from world import TESTS
+
+
+@pytest.fixture(scope='session')
+def easyrsa_charm(tmp_path_factory):
+    charm = build(TESTS / 'example-easyrsa', tmp_path_factory.mktemp('easyrsa') / 'built')
+    # A limit of a minute takes too long here.
+    file = charm / 'lib/pki/command.py'
+    assert 'SECONDS = 60' in file.read_text()
+    file.write_text(file.read_text().replace('SECONDS = 60', 'SECONDS = 10'))
+    return charm
+
+
+@pytest.fixture(scope='session')
+def settled_units(easyrsa_charm, tmp_path_factory):
+    units = Units.deploy(easyrsa_charm, tmp_path_factory.mktemp('settled'), 3)
+    yield units
+    units.juju.close()
+
+
+@pytest.fixture
+def units(settled_units, tmp_path):
+    """Three of them, at rest; no hook may fail."""
+    copy = settled_units.copy(tmp_path / 'units')
+    yield copy
+    copy.juju.close()
+    copy.expect_no_failed_hook()
