@@ -77,13 +77,14 @@ def assemble(charm, peers=ROOT / 'peers.py', layer=TESTS / 'layers/answers', met
     for endpoint in metadata['peers']:
         names += [endpoint + '-relation-' + kind
                   for kind in ('created', 'joined', 'changed', 'departed', 'broken')]
-    (charm / 'actions').mkdir()
+    (charm / 'actions').mkdir(exist_ok=True)
     actions = ['act', 'renew', 'repeat', 'slow', 'finish', 'refuse', 'reissue']
     (charm / 'bin').mkdir()
     for path in [charm / 'hooks' / name for name in names] \
             + [charm / 'actions' / name for name in actions] + [charm / 'bin/renew-and-fail']:
-        path.write_text(HOOK)
-        path.chmod(0o755)
+        if not path.exists():  # else the layer's own
+            path.write_text(HOOK)
+            path.chmod(0o755)
     return charm
 
 

@@ -5,21 +5,20 @@ from pathlib import Path
 from charmhelpers.core import hookenv
 from charms.reactive import clear_flag, when
 
-QUEUE = Path('queue')  # whoever signs puts NAME.pem beside NAME.csr
+Path('queue').mkdir(exist_ok=True)
 
 
 @when('sign certificate signing request')
 def sign_elsewhere(tls):
-    QUEUE.mkdir(exist_ok=True)
     for unit, csr in tls.get_csr_map().items():
-        name = QUEUE / hashlib.sha256((unit + csr).encode()).hexdigest()
-        signed = name.with_suffix('.pem')
+        order = Path('queue', hashlib.sha256((unit + csr).encode()).hexdigest() + '.csr')
+        signed = order.with_suffix('.pem')  # where whoever signs puts the certificate
         if signed.exists():
             tls.set_cert(unit, signed.read_text(), csr=csr)
             signed.unlink()  # the same CSR again is a new request
-            name.with_suffix('.csr').unlink(missing_ok=True)
+            order.unlink(missing_ok=True)
         else:
-            name.with_suffix('.csr').write_text(csr)
+            order.write_text(csr)
 
 
 @when('create certificate signing request')

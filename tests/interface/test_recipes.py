@@ -1,0 +1,149 @@
+"""The README's recipes do what it says: the layer in layers/recipes, on the kit for authors."""
+import shutil
+import subprocess
+
+import pytest
+
+from fakejuju.testing import Deployment, TaskError
+from world import METADATA, TESTS, assemble
+
+pytestmark = pytest.mark.once
+UNITS = 'tls/0', 'tls/1', 'tls/2'
+
+
+class Application:
+    """Three units, at rest at the start and the end of each test."""
+
+    def __init__(self, juju):
+        self.juju = juju
+
+    def pass_time(self):
+        self.juju.settle()
+        self.juju.update_status()
+        self.juju.settle()
+
+    def read(self, unit, name):
+        return (self.juju.charm_directory(unit) / name).read_text()
+
+    def files(self):
+        return [self.read(unit, name) for unit in UNITS for name in ('ca.pem', 'certificate.pem')]
+
+    def certificates(self):
+        return {unit: self.read(unit, 'certificate.pem') for unit in UNITS}
+
+    def all_trust_all(self):
+        """Whether openssl verifies every unit's certificate by what each of them trusts."""
+        homes = [self.juju.charm_directory(unit) for unit in UNITS]
+        return not any(subprocess.run(
+            ['openssl', 'verify', '-CAfile', str(home / 'ca.pem'),
+             *[str(other / 'certificate.pem') for other in homes]],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE).returncode for home in homes)
+
+    def in_use(self, unit):
+        return self.juju.bag(unit).get('certificate_in_use')
+
+
+@pytest.fixture(scope='module')
+def application(tmp_path_factory):
+    charm = assemble(tmp_path_factory.mktemp('recipes') / 'charm', layer=TESTS / 'layers/recipes',
+                     metadata=dict(METADATA, description='The recipes.'))
+    shutil.copytree(str(TESTS / 'fakejuju/layers/basic/lib'), str(charm / 'lib'),
+                    dirs_exist_ok=True)
+    with Deployment() as juju:
+        juju.deploy(charm, num_units=3)
+        it = Application(juju)
+        it.pass_time()
+        yield it
+
+
+def test_each_unit_trusts_each_other_and_its_service_has_reloaded_what_is_there(application):
+    assert application.all_trust_all()
+    for unit in UNITS:
+        sums = subprocess.run(['sha256sum', 'ca.pem', 'certificate.pem'], stdout=subprocess.PIPE,
+                              cwd=str(application.juju.charm_directory(unit)))
+        assert application.read(unit, 'reloaded') == sums.stdout.decode()
+        assert application.in_use(unit)
+        assert application.juju.status(unit) == ('active', 'ready')
+
+
+def test_a_certificate_is_renewed_in_time_and_once(application):
+    juju, first = application.juju, application.certificates()
+    juju.config({'age': 80})           # of 90 days: less than a third is left
+    juju.settle()
+    assert application.certificates() == first
+    juju.run('tls/0', 'sign-again')    # the action in Python
+    juju.settle()
+    old = application.certificates()
+    assert not set(old.values()) & set(first.values())
+    csr = juju.bag('tls/1')['csr']
+    juju.config({'age': 0})
+    juju.settle()
+    new = application.certificates()
+    assert not set(old.values()) & set(new.values())
+    application.pass_time()
+    assert application.certificates() == new
+    assert juju.bag('tls/1')['csr'] == csr
+
+
+def test_a_unit_whose_address_changed_asks_again(application):
+    juju = application.juju
+    juju.change_address('tls/1', '10.9.8.7')
+    juju.settle()
+    application.pass_time()
+    names = subprocess.run(['openssl', 'x509', '-noout', '-ext', 'subjectAltName'],
+                           input=application.read('tls/1', 'certificate.pem').encode(),
+                           stdout=subprocess.PIPE).stdout.decode()
+    assert '10.9.8.7' in names
+    before = dict(juju.bag('tls/1'))
+    application.pass_time()
+    assert juju.bag('tls/1') == before
+
+
+def test_what_is_wrong_with_the_request_is_refused(application):
+    juju, before = application.juju, application.certificates()
+    juju.config({'bans': 'tls/1'})
+    juju.run('tls/1', 'renew')
+    application.pass_time()
+    assert juju.status('tls/1') == ('blocked', 'CSR refused: tls/1 is banned')
+    assert application.certificates() == before
+    juju.config({'bans': ''})          # config-changed: the unit asks with another CSR
+    application.pass_time()
+    assert juju.status('tls/1') == ('active', 'ready')
+    assert application.certificates()['tls/1'] != before['tls/1']
+
+
+def test_what_cannot_be_signed_now_waits(application):
+    juju, before = application.juju, application.certificates()
+    juju.config({'is-out-of-order': True})
+    juju.run('tls/2', 'renew')         # the action by a shell file and a handler
+    application.pass_time()
+    assert juju.status('tls/0') == ('active', "waiting: ['tls/2']")
+    assert 'cannot sign for tls/2: no answer' in juju.debug_log('ERROR')
+    assert application.certificates() == before
+    with pytest.raises(TaskError, match='not in use yet on tls/2'):
+        juju.run('tls/0', 'new-ca')
+    juju.config({'is-out-of-order': False})
+    application.pass_time()
+    assert juju.status('tls/0') == ('active', 'ready')
+    assert application.certificates()['tls/2'] != before['tls/2']
+
+
+def test_the_ca_is_changed_without_a_gap(application):
+    juju, old = application.juju, application.read('tls/1', 'ca.pem')
+    with pytest.raises(TaskError, match='does not lead'):
+        juju.run('tls/1', 'new-ca')
+    seen = {str(application.files())}
+    for action in 'new-ca', 'use-new-ca', 'drop-old-ca':
+        juju.run('tls/0', action)
+        if action == 'new-ca':
+            with pytest.raises(TaskError, match='not in use yet on tls/0 tls/1 tls/2'):
+                juju.run('tls/0', 'use-new-ca')
+        while any(map(juju.double.next_hook, UNITS)):
+            for unit in filter(juju.double.next_hook, UNITS):
+                juju.run_hook(unit)
+                if str(application.files()) not in seen:
+                    seen.add(str(application.files()))
+                    assert application.all_trust_all(), action
+    assert len(seen) == 1 + 3 * len(UNITS)
+    new = application.read('tls/1', 'ca.pem')
+    assert new.count('BEGIN') == old.count('BEGIN') == 1 and new != old

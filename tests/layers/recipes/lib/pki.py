@@ -1,0 +1,92 @@
+"""The PKI of the README's recipes, by pyca/cryptography; whatever makes certificates would do."""
+import ipaddress
+import re
+from datetime import datetime, timedelta, timezone
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+class BadRequest(Exception):
+    """What is wrong with a CSR."""
+
+
+def pem(item):
+    return item.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def name(text):
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def make_key():
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption()).decode()
+
+
+def load_key(text):
+    return serialization.load_pem_private_key(text.encode(), None)
+
+
+def make_request(key, unit):
+    request = x509.CertificateSigningRequestBuilder().subject_name(name(unit))
+    return pem(request.sign(load_key(key), hashes.SHA256()))
+
+
+def public_key_of(csr):
+    """The key in a CSR; BadRequest if it is no CSR, or not signed with that key."""
+    try:
+        request = x509.load_pem_x509_csr(csr.encode())
+    except ValueError as error:
+        raise BadRequest('not a CSR: {}'.format(error))
+    try:
+        is_signed = request.is_signature_valid
+    except InvalidSignature:
+        is_signed = False
+    if not is_signed:
+        raise BadRequest('its signature is wrong')
+    return request.public_key()
+
+
+def issue(subject, key, issuer, issuer_key, start, extension):
+    return pem(x509.CertificateBuilder(
+        name(issuer), name(subject), key, x509.random_serial_number(), start,
+        start + timedelta(days=90)).add_extension(extension, True).sign(
+            load_key(issuer_key), hashes.SHA256()))
+
+
+def make_ca(title):
+    """A CA: its name, certificate and key."""
+    key, now = make_key(), datetime.now(timezone.utc)
+    return {'name': title, 'key': key, 'certificate': issue(
+        title, load_key(key).public_key(), title, key, now, x509.BasicConstraints(True, None))}
+
+
+def sign(csr, unit, address, ca, age=0):
+    """A certificate for the key in that CSR, `age` days old already."""
+    names = [x509.DNSName(unit.replace('/', '-')), x509.IPAddress(ipaddress.ip_address(address))]
+    start = datetime.now(timezone.utc) - timedelta(days=age, hours=1)
+    return issue(unit, public_key_of(csr), ca['name'], ca['key'], start,
+                 x509.SubjectAlternativeName(names))
+
+
+def split(chain):
+    """The certificates of a chain, the unit's own first."""
+    return re.findall('-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n', chain, re.S)
+
+
+def is_due(chain):
+    """Whether no more than a third of the time of its first certificate is left."""
+    leaf = x509.load_pem_x509_certificate(chain.encode())
+    start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+    return end - datetime.now(timezone.utc) < (end - start) / 3
+
+
+def addresses_in(chain):
+    leaf = x509.load_pem_x509_certificate(chain.encode())
+    names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    return [str(address) for address in names.get_values_for_type(x509.IPAddress)]
