@@ -26,7 +26,8 @@ def built(tmp_path_factory):
 
 
 def test_the_picture_in_the_readme_is_what_happens(built):
-    shown, = re.findall('```mermaid\n(.*?)```', (ROOT / 'README.md').read_text(), re.DOTALL)
+    shown, = re.findall('```mermaid\n(sequenceDiagram\n.*?)```', (ROOT / 'README.md').read_text(),
+                        re.DOTALL)
     done = subprocess.run([sys.executable, '-m', 'fakejuju', 'run', str(built), '--units', '2',
                            '--format', 'mermaid'], cwd=str(TESTS), stdout=subprocess.PIPE,
                           check=True, universal_newlines=True)

@@ -43,8 +43,8 @@ def summary(directory):
             ', '.join('P' + number for number in without) or 'test_promises_*.py'))
     else:
         lines.append(
-            '{} tests passed, {} of them in test_promises_*.py; of each promise, P{} to P{}, '
-            'there were some'.format(len(passed), len(ours), promised[0], promised[-1]))
+            '{} tests passed, {} of them in test_promises_*.py. Every promise, P{} to P{}, has at '
+            'least one'.format(len(passed), len(ours), promised[0], promised[-1]))
     return lines, not without and bool(ours)
 
 
