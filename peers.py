@@ -126,9 +126,8 @@ def fault_in(text: str, labels: Tuple[str, ...]) -> Optional[str]:
 
 def requests_in(text: str) -> List[str]:
     """The base64 of the request blocks of `text`, however a signer has laid it out."""
-    blocks = re.findall('-----BEGIN ({})-----(.*?)-----END \\1-----'.format(
-        '|'.join(REQUEST_LABELS)), text, re.S)
-    return [re.sub('[^0-9A-Za-z+/]', '', body) for _, body in blocks]
+    blocks = re.findall('-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([^-]*)-----END', text)
+    return [re.sub('[^0-9A-Za-z+/]', '', body) for body in blocks]
 
 
 def fit_reason(reason: str) -> str:
@@ -222,10 +221,10 @@ def next_step(record: 'Record', unit: str, bag: Bag, answers: Bag, asks: bool) -
     # Nothing is remembered, and the bag has what the original published: adopt that.
     if not (record.csr or last or text) and csr and not fault_in(csr, REQUEST_LABELS):
         return csr, next_number(csr, answered, stands), True
-    # The bag has a later request, or another one under this number: something was restored, and
-    # only the layer knows which key it has.
-    if not record.csr or csr != record.csr and not asks \
-            and (is_later or number == record.number and not record.unpublished):
+    # The bag has a later request, or another one under this number or one that is not believed:
+    # something was restored, and only the layer knows which key it has.
+    is_other = text and number in (0, record.number) and not record.unpublished
+    if not record.csr or csr != record.csr and not asks and (is_later or is_other):
         return None, last, False
     # The request has no number yet, or an answer under a greater one leaves it without its own.
     if record.unpublished or answered > last and (is_later or record.outcome != TAKEN):
@@ -239,7 +238,7 @@ def obstacle(unit: str, bag: Optional[Bag], answers: Bag, csr: Optional[str], or
     """Why the request in that bag cannot be answered by what was made for `csr` or for the id
     `ordered`; None if it can. digests: those of the answers that may be replaced."""
     request_id, current = request_in(bag)
-    if not request_id:
+    if not request_id or fault_in(current, REQUEST_LABELS):
         return 'its request cannot be read'
     if request_id != ordered if csr is None else requests_in(csr) != requests_in(current):
         return 'the unit has asked anew, or `csr` is not its request'
@@ -351,16 +350,18 @@ class UnitSide(Relation):
         """Store and announce the answer to the request, if the unit has not got it yet."""
         record, key = self.record, CERTIFICATE.format(self.unit)
         answers = self.bag(app=self.app) if record.id else None
-        if answers is None:
-            return
-        answer, had_taken = answer_in(answers, self.unit), record.outcome == TAKEN
-        if answer.id != record.id:
-            record.outcome = TAKEN if had_taken else {}  # a refusal was lifted
-            return
-        record.outcome = {'refused': answer.refusal} if answer.refusal else TAKEN
-        if answer.certificate and not (had_taken and answer.certificate == unitdata.kv().get(key)):
-            unitdata.kv().update({key: answer.certificate, SERVER_CERT: answer.certificate})
-            _flag(AVAILABLE, str(record.relation).split(':')[0])
+        answer = answer_in(answers or {}, self.unit)
+        answer = answer if answer.id == record.id else Answer()
+        is_taken = answer.certificate or record.outcome == TAKEN  # else a refusal was lifted
+        outcome = {'refused': answer.refusal} if answer.refusal else TAKEN if is_taken else {}
+        is_new = outcome != record.outcome or answer.certificate not in (
+            None, unitdata.kv().get(key))
+        # The record can be behind the own bag, which is read where there is something to take.
+        if answers is not None and is_new and request_in(self.bag(unit=self.unit))[0] == record.id:
+            record.outcome = outcome
+            if answer.certificate:
+                unitdata.kv().update({key: answer.certificate, SERVER_CERT: answer.certificate})
+                _flag(AVAILABLE, str(record.relation).split(':')[0])
 
 
 class LeaderSide(Relation):

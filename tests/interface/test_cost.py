@@ -111,7 +111,9 @@ def test_changed_of_the_application_bag(world):
         other = it.juju.run('tls/2')
     assert concerned.hook.remote_unit == other.hook.remote_unit == ''
     assert len(it.announced('tls/1')) == 2
-    assert tools(concerned) == tools(other) == ['relation-get']
+    # To take a new answer it reads its own bag, too: the record may be behind that.
+    assert tools(concerned) == ['relation-get'] * 2
+    assert tools(other) == ['relation-get']
 
 
 def test_any_other_hook_of_a_leader_with_requests_that_wait(world):

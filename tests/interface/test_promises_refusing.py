@@ -35,6 +35,20 @@ def test_p13_the_unit_learns_why_and_keeps_its_certificate(world, due):
     assert len(it.announced('tls/1')) == 1
 
 
+def test_p13_a_refusal_of_before_is_not_taken_by_a_record_that_is_behind_the_bag(world):
+    it = world(2, keys='disk')
+    it.juju.action('tls/0', 'refuse')
+    it.juju.action('tls/1', 'renew')
+    it.juju.run('tls/1')
+    it.juju.settle(['tls/0'])
+    it.juju.execute_command('tls/1', 'bin/renew-and-fail')
+    assert it.juju.run('tls/1').exit_code == 1
+    it.juju.settle(['tls/1'])
+    assert it.refusal('tls/1') and it.refusal_seen_by('tls/1') is None
+    it.heal()
+    assert it.announced('tls/1')[-1].startswith('tls/1 3 ')
+
+
 def test_p13_a_refused_request_is_not_offered_again(world):
     it = refused(world(3))
     it.juju.update_status('tls/0')

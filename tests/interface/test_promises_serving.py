@@ -272,6 +272,27 @@ def test_p2_with_csr_no_request_need_have_been_handed_out(world):
     assert it.announced('tls/1')[2:] == ['better']
 
 
+@pytest.mark.parametrize('csr', ['', 'no block'])
+def test_p2_with_csr_what_has_no_request_is_no_malformed_request_either(world, csr):
+    it = world(2)
+    before = it.answer('tls/1')
+    it.write('tls/1', csr='junk', csr_number='9')
+    it.juju.restart_agent('tls/0')     # and so reads that in the action
+    it.do('tls/0', 'tls.set_cert("tls/1", pem("CERTIFICATE", "junk"), csr={!r})'.format(csr))
+    assert it.answer('tls/1') == before
+    assert 'certificate for tls/1 not published: ' in logged(it.last)
+
+
+def test_p3_no_csr_in_a_bag_makes_its_answer_slow(world):
+    """A megabyte of begin lines, which a search for whole blocks takes from each on to the end."""
+    it = world(2)
+    it.ask_and_show()
+    it.write('tls/1', csr='-----BEGIN CERTIFICATE REQUEST-----\n' * 30000, csr_number='9')
+    it.juju.restart_agent('tls/0')
+    it.answer_csr('tls/0', 'tls/1', 'first', 'from elsewhere')
+    assert it.last.exit_code == 0 and 'certificate for tls/1 not published: ' in logged(it.last)
+
+
 @pytest.mark.parametrize('tidied', ['{}.strip()', '{}.replace("\\n", "\\r\\n")',
                                     '{}.replace("\\n", "  \\n")', '"issued for:\\n" + {}'])
 def test_p2_with_csr_a_request_is_known_again_however_a_signer_lays_it_out(world, tidied):

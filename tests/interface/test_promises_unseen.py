@@ -34,6 +34,46 @@ def test_p15_nor_over_one_from_before_unitdata_were_restored(play, call):
          Event('status', 'tls/1'), Event('disconnected', 'tls/1', (call,)))
 
 
+# tls/1 asked and was answered, and has not looked; then its bag is ahead of its record.
+BEHIND = [Event('renew', 'tls/1'), Event('hook', 'tls/1'), Event('hook', 'tls/0'),
+          Event('exec', 'tls/1'), Event('hook', 'tls/1')]
+
+
+def test_p2_no_answer_is_taken_by_a_record_that_is_behind_the_bag(play):
+    """The hook is the `changed` of the application bag, which compares nothing else."""
+    it = play(*BEHIND, Event('hook', 'tls/1'))
+    assert [text[:8] for text in it.announced('tls/1')[1:]] == ['tls/1 3 ']
+
+
+@FAILING_CALLS
+def test_p2_nor_in_a_full_look_that_could_not_compare_the_bag(play, call):
+    it = play(*BEHIND, Event('skip', 'tls/1'), Event('status', 'tls/1'),
+              Event('disconnected', 'tls/1', (call,)))
+    assert [text[:8] for text in it.announced('tls/1')[1:]] == ['tls/1 3 ']
+
+
+def test_p2_nor_by_a_leader_of_its_own_answer(play):
+    it = play(Event('renew', 'tls/0'), Event('hook', 'tls/0'), Event('hook', 'tls/0'),
+              Event('exec', 'tls/0'), Event('hook', 'tls/0'), Event('hook', 'tls/0'))
+    assert it.announced('tls/0')[-1].startswith('tls/0 3 ')
+
+
+def test_p15_a_request_of_a_script_that_fails_counts_whatever_the_number(play):
+    """Its number has more digits than are read in a unit's own bag."""
+    it = play(Event('nonsense', 'tls/1', ({'csr_number': 17 * '9'},)), Event('status', 'tls/1'),
+              Event('settle'), Event('renew', 'tls/1'), Event('settle'), Event('exec', 'tls/1'))
+    assert it.announced('tls/1')[-1].startswith('tls/1 3 ')
+
+
+@pytest.mark.parametrize('fault', ['uncommitted', 'kill'])
+def test_p15_nor_does_a_number_of_before_a_restore_keep_a_request_from_its_bag(play, fault):
+    it = play(Event('nonsense', 'tls/1', ({'csr_number': 17 * '9'},)), Event('status', 'tls/1'),
+              Event('settle'), Event('renew', 'tls/1'), Event('hook', 'tls/1'), Event('settle'),
+              Event('restore', 'tls/1', (2,)), Event('renew', 'tls/1'),
+              Event(fault, 'tls/1', (8,)))
+    assert it.unserved() == []
+
+
 @FAILING_CALLS
 @pytest.mark.parametrize('keys', ['', 'disk'])
 def test_p11_a_request_of_the_original_that_could_not_be_read_is_adopted_later(play, keys, call):

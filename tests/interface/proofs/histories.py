@@ -219,7 +219,7 @@ class History:
                     juju.action(unit, kind)
         elif kind == 'skip':
             hook = unit in juju.units() and juju.next_hook(unit)
-            if hook and hook.kind not in ('action', 'install'):
+            if hook and hook.kind not in ('action', 'exec', 'install'):
                 juju.skip(unit)
         elif kind == 'restore' and alive and has_backup:
             juju.restore_unitdata(unit, min(arguments[0], len(juju.history[unit]) - 1))

@@ -64,7 +64,6 @@ EVENTS = {
     'exec': lambda it, unit: it.juju.execute_command(unit, 'bin/renew-and-fail'),
     'plant': lambda it, unit: plant(it.juju, unit),
 }
-FULL_LOOK = ('update-status', 'leader-elected', 'upgrade-charm')
 RESTORES = ('restore', 'restore_disk', 'restore_bag')
 
 
@@ -185,9 +184,8 @@ def wrongs(run, before, after, inherited=None):
         yield 'P15', '{} has the key {}, and has forgotten that it asked with it'.format(
             unit, after.key)
     keys = {before.key, after.key}
-    # What unitdata know counts where the layer has made a key and told nobody; and, but for a full
-    # look, where the unit's bag is ahead of unitdata: most hooks do not compare them.
-    if not (before.is_known and after.is_known and run.hook.kind in FULL_LOOK):
+    # What unitdata know counts where the layer has made a key and told nobody.
+    if not (before.is_known and after.is_known):
         keys |= {before.noted, after.noted}
     if AVAILABLE in before.flags:
         keys.add(before.certificate.split(' by ')[0])  # unitdata of when it was not told yet
