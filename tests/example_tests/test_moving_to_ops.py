@@ -35,6 +35,12 @@ def four(charms, tmp_path_factory, request):
         yield juju
 
 
+def test_both_make_keys_and_certificates_and_keep_files_by_the_same_code():
+    for name in 'pki.py', 'pki_files.py':
+        reactive, ops = TESTS / 'example/lib' / name, TESTS / 'ops-example/src' / name
+        assert ops.read_text() == reactive.read_text(), 'copy {} to {}'.format(reactive, ops)
+
+
 class Move:
     """What is done to the units while they move, and what is seen in each hook."""
 

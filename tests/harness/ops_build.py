@@ -1,23 +1,37 @@
-"""The example in ops, with what it shares with the one that is reactive.
+"""The example in ops, as `charmcraft pack` puts it together, without its Python packages.
 
-`python tests/harness/ops_build.py DIRECTORY` puts the charm together there.
+`python tests/harness/ops_build.py DIRECTORY` does that there.
 """
 import shutil
 import sys
 from pathlib import Path
 
+import yaml
+
 TESTS = Path(__file__).parent.parent
+METADATA = ('name', 'summary', 'description', 'assumes', 'peers')
+# charmcraft's is a shell script that does the same.
+DISPATCH = '''#!/usr/bin/env python3
+import runpy
+import sys
+
+sys.path.insert(0, 'src')
+runpy.run_path('src/charm.py', run_name='__main__')
+'''
 
 
 def assemble(charm):
     """Put the charm together in that new directory; its path."""
-    shutil.copytree(str(TESTS / 'ops-example'), str(charm),
+    charm = Path(charm)
+    shutil.copytree(str(TESTS / 'ops-example/src'), str(charm / 'src'),
                     ignore=shutil.ignore_patterns('__pycache__'))
-    for name in ('metadata.yaml', 'config.yaml', 'copyright'):
-        shutil.copy(str(TESTS / 'example' / name), str(charm))
-    for name in ('pki.py', 'pki_files.py'):
-        shutil.copy(str(TESTS / 'example/lib' / name), str(Path(charm) / 'src'))
-    return Path(charm)
+    project = yaml.safe_load((TESTS / 'ops-example/charmcraft.yaml').read_text())
+    for name, content in (('metadata', {key: project[key] for key in METADATA}),
+                          ('config', project['config']), ('actions', project['actions'])):
+        (charm / (name + '.yaml')).write_text(yaml.safe_dump(content))
+    (charm / 'dispatch').write_text(DISPATCH)
+    (charm / 'dispatch').chmod(0o755)
+    return charm
 
 
 if __name__ == '__main__':

@@ -1,18 +1,25 @@
 #!/usr/bin/env python3
 """The charm of tests/example in ops: the same relation, the same files, the same secret.
 
-Each can be refreshed to the other, unit by unit.
+Each hook works out what is missing from the bags and from the files in pki/, and does that.
 """
 import logging
-from typing import Dict, Iterable, Optional
+from typing import Iterable, List, Optional
 
 import ops
 
 import pki
 import pki_files
+import renewal
+import service
+from authority import Authority
+from ca_actions import CaActions
+from options import Options
+from status import one_line, statuses
 from tls import Certificates
 
-CA_LABEL = 'certificate-authority'
+ENDPOINT = 'certificates'
+REGULAR = (ops.UpdateStatusEvent, ops.ConfigChangedEvent)
 
 logger = logging.getLogger(__name__)
 
@@ -20,119 +27,119 @@ logger = logging.getLogger(__name__)
 class TlsExample(ops.CharmBase):
     def __init__(self, framework: ops.Framework):
         super().__init__(framework)
-        relation = self.model.get_relation('certificates')
+        # Juju 3 may list two where the endpoint was renamed: the newest counts.
+        relation = max(self.model.relations[ENDPOINT], key=lambda each: each.id, default=None)
         self.tls = Certificates(relation, self.unit) if relation else None
-        self.lifetime = min(max(int(self.config['certificate-days']), pki.DAYS[0]), pki.DAYS[-1])
-        self.fault: Optional[str] = None  # why its certificate is not to be used now
-        on, peers = self.on, self.on['certificates']
-        framework.observe(on.collect_unit_status, self.tell)
-        if relation:
-            framework.observe(on.renew_action, self.renew)
-            framework.observe(on.reissue_action, self.reissue)
-            for event in (on.leader_elected, on.config_changed, on.start, on.upgrade_charm,
-                          on.update_status, peers.relation_created, peers.relation_changed,
-                          peers.relation_departed):
-                framework.observe(event, self.look)
+        self.authority = Authority(self)
+        self.options = Options(self.config)
+        self.faults: List[str] = []  # what did not work in this hook, and is tried in the next
+        self.ca_actions = CaActions(self)
+        on, peers = self.on, self.on[ENDPOINT]
+        for event in (on.start, on.config_changed, on.leader_elected, on.update_status,
+                      on.upgrade_charm, peers.relation_created, peers.relation_changed,
+                      peers.relation_departed):
+            framework.observe(event, self._reconcile)
+        framework.observe(on.renew_action, self._renew)
+        framework.observe(on.new_key_action, self._new_key)
+        framework.observe(on.collect_unit_status, self._tell)
 
-    def look(self, event: ops.EventBase, renew: bool = False, again: bool = False) -> None:
-        """In any hook: does this unit lack something, and does somebody wait for it?"""
-        assert self.tls
-        csr = pki_files.request(self.unit.name)
-        own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
-        if self.tls.is_to_ask(csr, served=pki_files.is_in_use(answer.certificate)):
+    def _reconcile(self, event: ops.EventBase) -> None:
+        """Ask for what this unit lacks, use what it has got, and answer who waits."""
+        if not self.tls:
+            return
+        csr, answer = pki_files.request(self.unit.name), self.tls.answer(self.unit)
+        in_use = pki_files.is_in_use(answer.certificate)
+        if self.tls.is_to_ask(csr, served=in_use):
             self.tls.ask(csr)
-        elif answer.certificate and (own.number < answer.number or own.id == answer.id):
-            self.install(answer.certificate)
-            if renew or self.is_to_renew(event, answer.certificate):
-                self.tls.ask(csr)
-        if self.unit.is_leader():  # after it has read its own answer: what it writes is not yet so
+        elif answer.certificate and (in_use or self.tls.outcome()):
+            self._use(answer.certificate, event)
+        if self.unit.is_leader():  # last: its own answer counts when the hook has been committed
             leaver = getattr(event, 'departing_unit', None)
             self.tls.forget_leavers(leaver)
-            self.sign(self.tls.members(leaver), again)
+            self.answer(self.tls.members(leaver))
 
-    def renew(self, event: ops.ActionEvent) -> None:
-        self.look(event, renew=True)
+    def _use(self, chain: str, event: ops.EventBase) -> None:
+        """Put this unit's chain in use, and ask for another when it is time.
 
-    def reissue(self, event: ops.ActionEvent) -> None:
-        if self.unit.is_leader():
-            self.look(event, again=True)
+        The leader is told at once while it changes the CA, of which it then signs two; else now
+        and then, since every peer runs a hook for it.
+        """
+        assert self.tls
+        regular = isinstance(event, REGULAR)
+        if not pki_files.is_in_use(chain):
+            try:
+                pki_files.install(chain)
+            except pki.Fault as fault:  # the status says so, too
+                logger.warning('certificate not installed: %s', fault)
+        self.faults += service.follow()
+        if pki_files.is_in_use(chain) and (regular or len(pki.certificates(chain)) > 2):
+            self.tls.confirm(chain)
+        if regular and not self.options.fault and not self.tls.waits(self.unit) and renewal.is_due(
+                chain, self.unit.name, self.address_of(self.unit), self.options):
+            self.tls.ask(pki_files.request(self.unit.name))
+
+    def _renew(self, event: ops.ActionEvent) -> None:
+        if not self.tls:
+            event.fail('there is no relation yet, and so nobody to ask')
+            return
+        csr, own = pki_files.request(self.unit.name), self.tls.request(self.unit)
+        outcome = self.tls.outcome()
+        if own.csr == csr and outcome and outcome.refusal:
+            event.fail(f'the leader has refused this request: {one_line(outcome.refusal)}; '
+                       'new-key makes another')
+        elif own.csr == csr and self.tls.waits(self.unit):
+            event.set_results({'result': f'request {own.number} waits already'})
         else:
-            event.fail('{} does not lead'.format(self.unit.name))
+            self.tls.ask(csr)
+            event.set_results({'result': f'request {self.tls.request(self.unit).number} was made'})
+            self._reconcile(event)
 
-    def install(self, chain: str) -> None:
-        self.fault = pki_files.unfit(chain) or pki.untimely(chain)
-        if not self.fault and not pki_files.is_in_use(chain):
-            pki_files.install(chain)
-
-    def is_to_renew(self, event: ops.EventBase, chain: str) -> bool:
-        """It ends soon, is of no use, or this unit has another address than is in it."""
-        if not isinstance(event, (ops.UpdateStatusEvent, ops.ConfigChangedEvent)):
-            return False
-        address = self.address_of(self.unit)
-        return bool(pki_files.unfit(chain)) or pki.is_to_renew(chain, self.lifetime) \
-            or bool(address) and not pki.is_for(chain, self.unit.name, [address])
-
-    def tell(self, event: ops.CollectStatusEvent) -> None:
-        """Say what this unit has, and what is against it; the leader, who else waits."""
-        refusal, others, standing = '', '', pki_files.standing()
+    def _new_key(self, event: ops.ActionEvent) -> None:
         if self.tls:
-            own, answer = self.tls.request(self.unit), self.tls.answer(self.unit)
-            refusal = answer.refusal if own.id == answer.id else ''
-            if self.unit.is_leader():
-                members = self.tls.members()
-                waiting = [unit for unit in members
-                           if self.tls.waits(unit) or not self.tls.request(unit).number]
-                others = '; {} of {} waiting'.format(len(waiting), len(members)) if waiting else ''
-        messages = ['request refused: ' + refusal] if refusal else []
-        messages += ['certificate ' + self.fault] if self.fault else []
-        messages += [standing] if standing else []
-        waits = self.fault or not standing
-        event.add_status(ops.StatusBase.from_name(
-            'blocked' if refusal else 'waiting' if waits else 'active',
-            '; '.join(messages or ['for a certificate from the leader']) + others))
+            pki_files.new_key()
+        self._renew(event)
+
+    def _tell(self, event: ops.CollectStatusEvent) -> None:
+        for status in statuses(self):
+            event.add_status(status)
 
     # The leader.
 
-    def sign(self, units: Iterable[ops.Unit], again: bool) -> None:
-        """Answer those who wait; `again`: and those whose request is answered."""
+    def answer(self, units: Iterable[ops.Unit]) -> None:
+        """Answer the requests of these units that wait."""
         assert self.tls
         for unit in units:
-            answered = self.tls.answer(unit).id == self.tls.request(unit).id != ''
-            if not (self.tls.waits(unit) or again and answered):
+            if not self.tls.waits(unit):
                 continue
-            fault = self.tls.fault(unit)
+            certificate, reason = '', self.tls.fault(unit) or ''
             try:
-                if fault:
-                    raise pki.BadRequest(fault)
-                chain = self.certificate_for(unit, self.tls.request(unit).csr)
-                self.tls.give(unit, certificate=chain)
-            except pki.BadRequest as reason:
-                self.tls.give(unit, refusal=str(reason))
+                if not reason:
+                    certificate = self._certificate_for(unit)
+            except pki.BadRequest as bad:
+                reason = str(bad)
+            except Exception as fault:  # of this machine, of Juju, of an option: it goes on waiting
+                logger.exception('cannot sign for %s', unit.name)
+                self.faults.append(f'cannot sign: {str(fault) or type(fault).__name__}')
+                continue
+            self.tls.give(unit, certificate, reason)
 
-    def certificate_for(self, unit: ops.Unit, csr: str) -> str:
-        """The chain for that unit: its certificate, then those of the CAs that peers may have."""
-        ca, address = self.authority(), self.address_of(unit)
-        certificate = pki.sign(csr, unit.name, [address] if address else [], self.lifetime,
-                               ca['certificate'], ca['key'])
-        return certificate + ca['certificate'] + ca.get('other-certificate', '')
-
-    def address_of(self, unit: ops.Unit) -> str:
-        """The IP address of that unit, or '': it may have none, or a name."""
+    def _certificate_for(self, unit: ops.Unit) -> str:
+        """The chain for that unit. pki.BadRequest if its CSR is not one to sign."""
         assert self.tls
-        address = pki.ip_address(self.tls.relation.data[unit].get('ingress-address'))
+        if self.options.fault:
+            raise ValueError(self.options.fault)
+        if not self.authority.content and not self.tls.certificates():
+            self.authority.make()
+        address = self.address_of(unit)
         if not address:
             logger.warning('%s has no IP address for its certificate', unit.name)
-        return address or ''
+        return self.authority.sign(self.tls.request(unit).csr, unit.name,
+                                   self.options.names_with(address), self.options.days)
 
-    def authority(self) -> Dict[str, str]:
-        """The CA in the secret, as the reactive charm keeps it there; the first leader makes it."""
-        try:
-            return self.model.get_secret(label=CA_LABEL).get_content(refresh=True)
-        except ops.SecretNotFoundError:
-            certificate, key = pki.make_ca(self.app.name)
-            ca = {'certificate': certificate, 'key': key}
-            self.app.add_secret(ca, label=CA_LABEL)
-            return ca
+    def address_of(self, unit: ops.Unit) -> Optional[str]:
+        """The IP address of that unit, or None: it may have none, or a name."""
+        assert self.tls
+        return pki.ip_address(self.tls.bag(unit).get('ingress-address'))
 
 
 if __name__ == '__main__':

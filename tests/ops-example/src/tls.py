@@ -7,8 +7,10 @@ import functools
 import hashlib
 import json
 import re
+import secrets
 import subprocess
-from typing import Collection, List, NamedTuple, Optional, Set
+from typing import (
+    Collection, Dict, Iterable, List, Mapping, Match, NamedTuple, Optional, Set)
 
 import ops
 
@@ -102,16 +104,20 @@ class Certificates:
         self.unit = unit
         self.answers = relation.data[unit.app]
 
-    def request(self, unit: ops.Unit) -> Request:
-        """The request of that unit; none if a peer's bag cannot be read, as one that has left."""
+    def bag(self, unit: ops.Unit) -> Mapping[str, str]:
+        """The bag of that unit; empty for a peer whose bag cannot be read, as one that has left."""
+        bag = self.relation.data[unit]
         try:
-            bag = self.relation.data[unit]
-            return Request(bag.get('csr', ''),
-                           number_in(bag.get('csr_number', ''), REQUEST_DIGITS))
+            bag.get('csr')
+            return bag
         except ops.ModelError:
             if unit is self.unit:  # unknown is not empty: this hook fails, and is run again
                 raise
-            return Request('', 0)
+            return {}
+
+    def request(self, unit: ops.Unit) -> Request:
+        bag = self.bag(unit)
+        return Request(bag.get('csr', ''), number_in(bag.get('csr_number', ''), REQUEST_DIGITS))
 
     def answer(self, unit: ops.Unit) -> Answer:
         """The id and the usable certificate, or usable refusal, that stand under its name."""
@@ -168,24 +174,51 @@ class Certificates:
         request, answer = self.request(unit), self.answer(unit)
         return bool(request.id) and request.id != answer.id and request.number >= answer.number
 
+    def state(self, unit: ops.Unit) -> str:
+        """`none` for a unit without a request, else `waiting`, `refused` or `answered`."""
+        if not self.request(unit).id:
+            return 'none'
+        if self.waits(unit):
+            return 'waiting'
+        return 'refused' if self.answer(unit).refusal else 'answered'
+
     def fault(self, unit: ops.Unit) -> Optional[str]:
         """Why the CSR of that unit is not usable, or None."""
         return fault_in(self.request(unit).csr, CSR_KINDS)
 
     def is_in_use(self, unit: ops.Unit) -> bool:
         """Whether the unit has confirmed the very certificate that stands under its name."""
-        certificate = self.answer(unit).certificate
-        try:
-            confirmed = self.relation.data[unit].get('certificate_in_use')
-        except ops.ModelError:
-            return False
-        return bool(certificate) and confirmed == digest(certificate)
+        certificate = self.answers.get(f'{unit.name}_{KEYS[0]}', '')
+        return bool(certificate) and self.bag(unit).get('certificate_in_use') == digest(certificate)
 
     def give(self, unit: ops.Unit, certificate: str = '', refusal: str = '') -> None:
         """Answer the request of that unit by the one or the other."""
         refusal = '' if certificate else fit_reason(refusal)
         for key, text in zip(KEYS, (certificate, refusal, self.request(unit).id)):
             self.answers[f'{unit.name}_{key}'] = text  # '' deletes
+
+    def keys(self) -> List[Match[str]]:
+        """The keys of answers in the application bag: [0] all of it, [1] the unit, [2] of KEYS."""
+        key = re.compile(f'({re.escape(self.unit.app.name)}/(?:0|[1-9][0-9]*))_({"|".join(KEYS)})')
+        return [found for found in map(key.fullmatch, self.answers) if found]
+
+    def certificates(self) -> Dict[str, str]:
+        """{unit name: usable certificate} of all that stand there, whatever the id."""
+        standing = {key[1]: self.answers[key[0]] for key in self.keys() if key[2] == KEYS[0]}
+        return {name: each for name, each in standing.items()
+                if not fault_in(each, CERTIFICATE_KINDS)}
+
+    def append(self, ca: str) -> None:
+        """Put another CA to trust behind each certificate."""
+        for name, chain in self.certificates().items():
+            self.answers[f'{name}_{KEYS[0]}'] = chain + ca
+
+    def reissue(self, units: Iterable[ops.Unit]) -> None:
+        """Have what was answered or refused wait again; certificates stay until the next."""
+        for unit in units:
+            if self.answer(unit).id:
+                self.answers.update({f'{unit.name}_csr_id': f'reissue-{secrets.token_hex(16)}',
+                                     f'{unit.name}_refusal': ''})
 
     def members(self, leaver: Optional[ops.Unit] = None) -> List[ops.Unit]:
         """This unit and its peers, without those that have left."""
@@ -194,9 +227,8 @@ class Certificates:
 
     def forget_leavers(self, leaver: Optional[ops.Unit] = None) -> None:
         """Delete the answers to units that have left."""
-        name = re.compile(f'({re.escape(self.unit.app.name)}/(?:0|[1-9][0-9]*))_({"|".join(KEYS)})')
-        for key in map(name.fullmatch, list(self.answers)):
-            if key and self.has_left(key[1], leaver):
+        for key in self.keys():
+            if self.has_left(key[1], leaver):
                 self.answers[key[0]] = ''
 
     def has_left(self, name: str, leaver: Optional[ops.Unit]) -> bool:
