@@ -1,5 +1,7 @@
 """`charmcraft pack`, for each platform of each example, without snaps and without LXD.
 
+The reactive ones hold the interface; the one in ops is packed as it is, with packages from PyPI.
+
 charmcraft packs for the system that it runs on. So that it runs on any, /etc/os-release says
 another name to it, in a mount namespace of its own; `charm` and python3-apt, which it takes from
 snaps, are PyPI's and the system's.
@@ -14,6 +16,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from fakejuju import Juju
 
 TESTS = Path(__file__).parent.parent
 ROOT = TESTS.parent
@@ -94,3 +98,19 @@ def test_the_charm_is_for_that_platform_and_holds_the_interface(example, platfor
             ('__init__.py', 'peers.py', 'interface.yaml', 'README.md', 'copyright')}
         assert archive.read(interface + 'peers.py') == (ROOT / 'peers.py').read_bytes()
         assert not [name for name in names if name.startswith(('interfaces', 'charmcraft.yaml'))]
+
+
+def test_the_example_in_ops_is_packed_as_it_is_and_serves_its_unit(tmp_path):
+    platform = platforms('ops-example')[0]
+    project = tmp_path / 'charm'
+    shutil.copytree(str(TESTS / 'ops-example'), str(project),
+                    ignore=shutil.ignore_patterns('__pycache__'))
+    charm = pack(project, platform, tmp_path)
+    subprocess.run(['unzip', '-q', str(charm), '-d', str(tmp_path / 'packed')], check=True)
+    assert not (tmp_path / 'packed/tests').exists()
+    with Juju(tmp_path / 'packed', tmp_path / 'units') as juju:
+        unit = juju.add_unit()
+        juju.elect(unit)
+        juju.settle()
+        status, message = juju.status(unit)
+    assert status == 'active' and message.startswith('signed by ')
