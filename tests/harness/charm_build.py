@@ -22,8 +22,8 @@ def build(layer, target, *options, directory=None):
     """
     with tempfile.TemporaryDirectory() as scratch:
         os.symlink(str(TESTS.parent), os.path.join(scratch, 'tls'))
-        return fakejuju.build.build(layer, target, *options, interfaces=scratch, wheelhouse=True,
-                                    codes=(0,), cwd=directory)
+        return fakejuju.build.build(layer, target, *options, interfaces=scratch, codes=(0,),
+                                    cwd=directory)
 
 
 def pack(layer, file):
