@@ -1,0 +1,49 @@
+"""Files for a service: its own copies of what is in pki/, with its own owner and modes."""
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+HOME = Path('pki')
+
+
+def place(directory, owner, group, modes):
+    """Have copies of the files that `modes` names in that directory; whether they were not there.
+
+    The directory is a link to one beside it, and is swapped: a service that opens `directory/NAME`
+    finds all of the old ones or all of the new ones. While one has yet to come, nothing is done.
+    """
+    directory = Path(directory)
+    if not all((HOME / name).is_file() for name in modes) or all(
+            is_placed(directory / name, HOME / name, owner, group, mode)
+            for name, mode in modes.items()):
+        return False
+    before = directory.resolve() if directory.is_symlink() else None
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix='.{}-'.format(directory.name), dir=str(directory.parent)))
+    for name, mode in modes.items():
+        copy(HOME / name, home / name, owner, group, mode)
+    home.chmod(0o755)
+    link = home.with_name(home.name + '.link')
+    link.symlink_to(home.name)
+    link.replace(directory)
+    if before and before.parent == home.parent.resolve():
+        shutil.rmtree(str(before), ignore_errors=True)
+    return True
+
+
+def copy(source, target, owner, group, mode):
+    with open(os.open(str(target), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
+        file.write(source.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    shutil.chown(str(target), owner, group)
+    target.chmod(mode)
+
+
+def is_placed(path, source, owner, group, mode):
+    try:
+        return path.read_bytes() == source.read_bytes() and path.stat().st_mode & 0o777 == mode \
+            and (path.owner(), path.group()) == (owner, group)
+    except (OSError, KeyError):
+        return False

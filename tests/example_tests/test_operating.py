@@ -1,0 +1,341 @@
+"""The example in the hands of an operator: its actions, options and status, and its CA.
+
+Most tests share one model of three units, and leave it with every unit served.
+"""
+import json
+import os
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+
+from charm_build import build
+from deployed import deploy, party, served
+from fakejuju.forked import ForkedJuju
+from world import TESTS
+
+pytestmark = [pytest.mark.once, pytest.mark.xdist_group('operating')]
+
+ZERO, ONE, TWO = UNITS = ['tls-example/{}'.format(number) for number in range(3)]
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory):
+    return build(TESTS / 'example', tmp_path_factory.mktemp('built') / 'charm')
+
+
+@pytest.fixture(scope='module')
+def three(built, tmp_path_factory):
+    with deploy(built, tmp_path_factory.mktemp('three') / 'units', 3) as juju:
+        look(juju, *UNITS)
+        yield juju
+
+
+@pytest.fixture
+def tamper():
+    """tamper(juju, unit, code): from now on each hook of that unit runs this first."""
+    files = []
+
+    def write(juju, unit, code):
+        files.append(juju.unit_directory(unit) / 'charm/reactive/a_tampered.py')
+        # Of another length each time: Python goes by that, and by the second, for what it compiled.
+        files[-1].write_text(code + '\n' * len(files))
+
+    yield write
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def look(juju, *units):
+    """Run update-status on each."""
+    for unit in units:
+        juju.update_status(unit)
+        juju.settle()
+
+
+def act(juju, unit, name, **params):
+    """(status, what it says) of an action."""
+    juju.action(unit, name, **params)
+    run = juju.run(unit)
+    assert run.committed or run.action['status'] == 'failed'
+    return run.action['status'], run.action['message'] or run.action['results'].get('result')
+
+
+def chain(juju, unit, name='certificate'):
+    return x509.load_pem_x509_certificates(getattr(party(juju, unit), name).read_bytes())
+
+
+def key(juju, unit):
+    return party(juju, unit).key.read_text()
+
+
+def secret(juju):
+    """What is in the CA's secret."""
+    found, = [each for each in juju.model.secrets.values() if each.label == 'certificate-authority']
+    return found.revisions[-1]
+
+
+def set_clock(tamper, juju, unit, days):
+    tamper(juju, unit, 'import time\nright = time.time\n'
+           'time.time = lambda: right() + {}\n'.format(days * 86400))
+
+
+# Signing.
+
+@pytest.mark.parametrize('fault', [
+    'import pki\n\ndef fail(*_):\n    raise MemoryError()\n\npki.issue = fail',
+    'import authority\n\ndef fail(*_):\n    raise OSError(12, "Cannot \\x1b allocate")\n\n'
+    'authority.run = fail'], ids=['in the library', 'of a hook tool'])
+def test_a_signer_that_fails_refuses_nobody_and_tries_again(three, tamper, fault):
+    before = {unit: chain(three, unit) for unit in UNITS}
+    tamper(three, ZERO, fault)
+    for unit in (ONE, TWO):
+        assert act(three, unit, 'renew')[0] == 'completed'
+    three.settle()
+    assert {key for key in three.app_bag() if key.endswith('_refusal')} == set()
+    assert {unit: chain(three, unit) for unit in UNITS} == before
+    assert three.status(ZERO)[0] == 'blocked'
+    assert 'cannot sign: ' in three.status(ZERO)[1] and three.status(ZERO)[1].isprintable()
+    assert {three.status(unit)[0] for unit in (ONE, TWO)} == {'active'}
+    tamper(three, ZERO, '')
+    look(three, ZERO)
+    assert all(chain(three, unit) != before[unit] for unit in (ONE, TWO))
+    served(three)
+
+
+def test_one_request_that_cannot_be_signed_keeps_no_other_waiting(three, tamper):
+    before = {unit: chain(three, unit) for unit in UNITS}
+    tamper(three, ZERO, '''import pki
+
+sign = pki.sign
+
+
+def fail_for_one(csr, unit, *others):
+    if unit == 'tls-example/1':
+        raise MemoryError()
+    return sign(csr, unit, *others)
+
+
+pki.sign = fail_for_one
+''')
+    for unit in (ONE, TWO):
+        act(three, unit, 'renew')
+    three.settle()
+    assert chain(three, ONE) == before[ONE] and chain(three, TWO) != before[TWO]
+    tamper(three, ZERO, '')
+    look(three, ZERO)
+    served(three)
+
+
+# The CA's secret.
+
+def test_the_cas_key_is_on_no_disk_when_a_hook_is_killed(built, tmp_path):
+    """It is in memory then, for nobody else to read, and the next hook removes it."""
+    with ForkedJuju(built, tmp_path / 'units', real=True, forked=True) as juju:
+        juju.elect(juju.add_unit())
+        juju.run(ZERO)                 # install
+        with juju.copy(tmp_path / 'copy') as rehearsal:
+            calls = [call.argv[0] for call in rehearsal.run(ZERO).calls]
+        number = [name for name in calls if name != 'juju-log'].index('secret-add') + 1
+        assert not juju.run(ZERO, kill_at=number).committed
+        memory = [path for home in ('/run', '/dev/shm') for path in Path(home).glob('ca-of-*')]
+        left, = [path for path in memory if path.name == 'ca-of-tls-example-0']
+        assert 'PRIVATE KEY' in (left / 'key').read_text()
+        assert left.stat().st_mode & 0o777 == 0o700 and os.path.ismount(str(left.parent))
+        secret_key = (left / 'key').read_bytes()
+        assert not [path for path in tmp_path.rglob('*')
+                    if path.is_file() and secret_key in path.read_bytes()]
+        juju.run(ZERO)
+        assert not left.exists()
+        juju.settle()
+        served(juju)
+
+
+def test_the_ca_is_found_by_its_label_beside_other_secrets(three):
+    three.execute_command(ZERO, 'secret-add --label password word=pass')
+    three.run(ZERO)
+    before = secret(three)
+    assert act(three, ZERO, 'new-ca')[0] == 'completed'
+    three.settle()
+    assert secret(three)['certificate'] == before['certificate']
+    assert secret(three)['other-certificate'] != before['certificate']
+    assert act(three, ZERO, 'cancel-new-ca')[0] == 'completed'
+    three.settle()
+    assert secret(three) == before
+    assert {tuple(chain(three, unit, 'ca')) for unit in UNITS} == {
+        tuple(x509.load_pem_x509_certificates(before['certificate'].encode()))}
+    served(three)
+
+
+def test_where_the_secret_is_gone_nothing_is_signed_until_somebody_asks_for_a_new_ca(three):
+    old, = chain(three, ONE, 'ca')
+    three.model.secrets.clear()
+    before = chain(three, ONE)
+    act(three, ONE, 'renew')
+    three.settle()
+    assert chain(three, ONE) == before and three.model.secrets == {}
+    status, message = three.status(ZERO)
+    assert status == 'blocked'
+    assert 'cannot sign: the secret with the CA is gone; the action new-ca makes another' in message
+    assert act(three, ZERO, 'new-ca') == (
+        'completed', 'the old CA was gone: the new one signs, both are trusted; then: drop-old-ca')
+    three.settle()
+    served(three)
+    assert all(old in chain(three, unit, 'ca') for unit in UNITS)
+    assert act(three, ZERO, 'drop-old-ca')[0] == 'completed'
+    three.settle()
+    served(three)
+    assert all(old not in chain(three, unit, 'ca') for unit in UNITS)
+
+
+# A change of CA.
+
+def test_a_change_of_ca_waits_for_what_is_installed_unless_it_is_forced(three):
+    old = chain(three, ONE, 'ca')
+    assert act(three, ZERO, 'cancel-new-ca')[0] == 'failed'
+    assert act(three, ZERO, 'new-ca')[0] == 'completed'
+    three.settle([ZERO, ONE])          # the other one's agent is stopped
+    before = three.app_bag()
+    for _ in range(2):
+        assert act(three, ZERO, 'reissue') == (
+            'failed', 'not installed by tls-example/2 (not installed); '
+            'force=true goes on without them')
+    assert three.app_bag() == before
+    three.settle()
+    assert act(three, ZERO, 'reissue')[0] == 'completed'
+    three.settle([ZERO, ONE])
+    status, message = act(three, ZERO, 'drop-old-ca')
+    assert status == 'failed' and message.startswith('not installed by tls-example/2 (')
+    assert act(three, ZERO, 'cancel-new-ca')[0] == 'failed'  # the old CA's key is gone
+    assert act(three, ZERO, 'drop-old-ca', force=True)[0] == 'completed'
+    three.settle()
+    served(three)
+    assert not set(chain(three, TWO, 'ca')) & set(old)
+
+
+# Keys.
+
+def test_a_new_key_comes_into_use_with_its_certificate(three):
+    before = key(three, ONE), chain(three, ONE)
+    assert act(three, ONE, 'new-key')[0] == 'completed'
+    assert act(three, ONE, 'new-key') == (
+        'failed', 'a new key waits for its certificate already')
+    assert (key(three, ONE), chain(three, ONE)) == before
+    three.settle()
+    assert key(three, ONE) != before[0] and chain(three, ONE) != before[1]
+    served(three)
+    assert act(three, ONE, 'new-key')[0] == 'completed'
+    three.settle()
+    served(three)
+
+
+@pytest.mark.parametrize('name', ['key', 'certificate', 'ca'])
+@pytest.mark.parametrize('text', ['', 'x', None], ids=['empty', 'junk', "another unit's"])
+def test_a_file_that_does_not_fit_is_made_again_and_asked_for_once(three, name, text):
+    mine, other = getattr(party(three, ONE), name), getattr(party(three, TWO), name)
+    mine.write_text(other.read_text() if text is None else text)
+    mine.chmod(0o666)
+    numbers = set()
+    for _ in range(3):
+        look(three, ONE)
+        numbers.add(int(three.bag(ONE)['csr_number']))
+    assert len(numbers) == 1
+    assert mine.stat().st_mode & 0o777 == 0o600
+    assert len({unit: key(three, unit) for unit in UNITS}) == 3
+    served(three)
+
+
+# Options, actions, status.
+
+@pytest.mark.parametrize('option, value, told', [
+    ('certificate-days', 0, 'certificate-days is 0, not from 1 to 3650'),
+    ('certificate-days', 3651, 'certificate-days is 3651, not from 1 to 3650'),
+    ('certificate-names', 'vip.example.com, a b_c', "certificate-names: 'b_c' is no IP address")])
+def test_an_option_that_is_out_of_bounds_blocks_and_changes_nothing(three, option, value, told):
+    before, old = {unit: chain(three, unit) for unit in UNITS}, three.model.config[option]
+    three.model.config[option] = value
+    look(three, *UNITS)
+    for unit in UNITS:
+        status, message = three.status(unit)
+        assert status == 'blocked' and told in message
+    three.model.config[option] = old
+    look(three, *UNITS)
+    assert {unit: chain(three, unit) for unit in UNITS} == before
+    served(three)
+
+
+def test_names_that_all_certificates_carry(three):
+    for names in ('vip.example.com, 10.0.0.100', ''):
+        three.model.config['certificate-names'] = names
+        look(three, *UNITS)
+        for unit in UNITS:
+            found = chain(three, unit)[0].extensions.get_extension_for_class(
+                x509.SubjectAlternativeName).value
+            assert ('vip.example.com' in found.get_values_for_type(x509.DNSName)) == bool(names)
+            assert len(found) == (4 if names else 2)
+    served(three)
+
+
+def test_renew_says_what_happened(three):
+    number = int(three.bag(ONE)['csr_number']) + 1
+    assert act(three, ONE, 'renew') == ('completed', 'request {} is published'.format(number))
+    assert act(three, ONE, 'renew') == (
+        'failed', 'request {} still waits for the leader'.format(number))
+    three.settle()
+    served(three)
+
+
+def test_certificates_are_listed_with_state_serial_and_end(three):
+    look(three, *UNITS)
+    three.action(ZERO, 'list-certificates')
+    rows = three.run(ZERO).action['results']['certificates'].split('\n')
+    for unit, row in zip(UNITS, rows):
+        leaf, = chain(three, unit)
+        assert row == '{:<24} answered  serial {:x}, until {:%Y-%m-%d %H:%M UTC}, in use'.format(
+            unit, leaf.serial_number, leaf.not_valid_after_utc)
+
+
+def test_the_status_counts_the_days_that_are_left(three, tamper):
+    """Of a certificate that nobody renews, since the leader's agent is stopped."""
+    before = chain(three, ONE)
+    for days, status, told in [
+            (50, 'active', 'signed by '), (70, 'active', 'certificate ends in 20.0 days, and no'),
+            (85, 'blocked', 'certificate ends in 5.0 days, and no other has come; signed by '),
+            (91, 'blocked', ' ended 1.0 days ago, and no other has come; signed by ')]:
+        set_clock(tamper, three, ONE, days)
+        three.update_status(ONE)
+        three.settle([ONE])
+        assert three.status(ONE)[0] == status and told in three.status(ONE)[1], days
+    assert chain(three, ONE) == before
+    tamper(three, ONE, '')
+    three.settle()
+    look(three, ONE)
+    assert chain(three, ONE) != before
+    served(three)
+
+
+IDLE = '''import atexit, json, subprocess, sys
+from pathlib import Path
+
+found = []
+sys.addaudithook(lambda event, arguments: event == 'subprocess.Popen' and found.append(
+    list(arguments[1])[0]))
+atexit.register(lambda: Path('idle.json').write_text(json.dumps(
+    [sorted(set(found)), 'cryptography' in sys.modules])))
+'''
+
+
+def test_an_idle_hook_imports_no_cryptography_and_starts_hook_tools_only(three, tamper):
+    look(three, *UNITS)
+    three.forked = False
+    try:
+        for unit in (ZERO, ONE):
+            tamper(three, unit, IDLE)
+            look(three, unit)
+            idle = three.unit_directory(unit) / 'charm/idle.json'
+            assert json.loads(idle.read_text()) == [[
+                'config-get', 'goal-state', 'is-leader', 'juju-log', 'relation-get',
+                'relation-ids', 'relation-list'] if unit == ZERO else [
+                'config-get', 'is-leader', 'juju-log', 'relation-get', 'relation-ids'], False]
+    finally:
+        three.forked = True
