@@ -74,9 +74,11 @@ class Context:
                         'JUJU_RELATION_ID': hook.relation,
                         'JUJU_REMOTE_UNIT': hook.remote_unit,  # set and empty where none is
                         'JUJU_REMOTE_APP': '' if hook.kind == 'broken' else model.app})  # A1
-        if hook.kind == 'secret-changed':
+        if hook.kind in ('secret-changed', 'secret-remove'):
             env.update({'JUJU_SECRET_ID': 'secret:' + hook.params[0],
                         'JUJU_SECRET_LABEL': hook.params[1]})
+        if hook.kind == 'secret-remove':
+            env['JUJU_SECRET_REVISION'] = str(hook.params[2])
         if hook.departing:
             env['JUJU_DEPARTING_UNIT'] = hook.departing
         if hook.kind == 'exec':  # no hook's, and not dispatched

@@ -20,7 +20,7 @@ class Hook(NamedTuple):
     remote_unit: str = ''
     departing: str = ''
     version: int = 0              # of the bag that the hook tells of, when it was chosen
-    params: Tuple = ()            # of an action; id and label of a secret
+    params: Tuple = ()            # of an action; id and label of a secret, and a revision
 
 
 class Bag:
@@ -65,9 +65,10 @@ class Secret:
 
     def __init__(self, label, content):
         self.label = label
-        self.revisions = [content]
+        self.revisions = [content]         # None where one was removed
         self.pinned: Dict[str, int] = {}   # reader -> revision that it gets
         self.told: Dict[str, int] = {}     # reader -> revision of its last secret-changed
+        self.told_to_remove: Dict[str, Set[int]] = {}  # leader -> revisions
 
 
 class Unit:
@@ -332,6 +333,12 @@ class Model:
             if secret.pinned.get(name, newest) < newest != secret.told.get(name):
                 return Hook('secret-changed', 'secret-changed', version=newest,
                             params=(id_, secret.label))
+        if alive and self.leader == name:
+            for id_, secret in sorted(self.secrets.items()):
+                told = secret.told_to_remove.get(name, set())
+                for revision in sorted(self.unread(secret) - told):
+                    return Hook('secret-remove', 'secret-remove', version=revision,
+                                params=(id_, secret.label, revision + 1))
         if unit.actions:
             return unit.actions[0]
         for kind in CONTINUE:
@@ -346,6 +353,13 @@ class Model:
             kind = 'stop' if unit.started and not unit.stopped else 'remove'
             return Hook(kind, kind)
         return Hook('update-status', 'update-status') if 'update-status' in unit.due else None
+
+    def unread(self, secret):
+        """The revisions that nobody reads any more; below Juju 4 who has left still does (E6)."""
+        read = {revision for name, revision in secret.pinned.items()
+                if self.major < 4 or not self.units[name].gone}
+        return {revision for revision, content in enumerate(secret.revisions[:-1])
+                if content is not None} - read
 
     def holds(self, unit, hook):
         """Whether that hook is still to run: leader-elected is not without the lease (JSRC A8)."""
@@ -414,6 +428,10 @@ class Model:
         elif hook.kind == 'secret-changed':
             if hook.params[0] in self.secrets:
                 self.secrets[hook.params[0]].told[name] = hook.version
+        elif hook.kind == 'secret-remove':
+            if hook.params[0] in self.secrets:
+                secret = self.secrets[hook.params[0]]
+                secret.told_to_remove.setdefault(name, set()).add(hook.version)
         elif hook.kind == 'leader-settings-changed':
             unit.leader_settings_seen = self.leader_settings_version
         elif hook.kind == 'install':

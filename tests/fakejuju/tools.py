@@ -434,6 +434,8 @@ def secret_get(context, arguments, stdin):
         elif known:  # one still pending: once it is there
             context.secret_writes.append(lambda model: known.pinned.update({reader: revision}))
     content = secret.revisions[revision]
+    if content is None:
+        raise NotModelled('a read of a revision of a secret that was removed')
     if not positional[1:]:
         return show(content, options, 'yaml')  # JSRC E5
     if '#' in positional[1]:
@@ -477,8 +479,16 @@ def secret_remove(context, arguments, stdin):
     options, positional = parse(arguments, ('revision',))
     id_ = secret_uri(positional)
     none_left(positional[1:])
-    if 'revision' in options:
-        raise NotModelled('secret-remove --revision')
+    revision = options.get('revision', '0')
+    if not re.match('[0-9]{1,9}\\Z', revision):
+        raise NotModelled('secret-remove --revision {}'.format(revision))
+    if int(revision):
+        secret = owned(context).get(id_)
+        if secret and int(revision) >= len(secret.revisions):
+            raise NotModelled('the newest revision of a secret removed, or one to come')
+        manage(context, id_, 'removing', lambda model: model.secrets[id_].revisions.__setitem__(
+            int(revision) - 1, None))
+        return ''
     # JSRC E6
     manage(context, id_, 'removing', lambda model: model.secrets.pop(id_, None))
     owned(context).pop(id_, None)

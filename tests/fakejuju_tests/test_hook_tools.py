@@ -316,7 +316,7 @@ def test_what_is_set_in_a_secret_and_not_modelled_is_refused(context):
         with pytest.raises(NotModelled):
             answer(it, 'secret-add', *options + ['key=v' if options else 'key#base64=AA'])
     for call in ('secret-set {} --label L key=w', 'secret-remove {} --revision 1',
-                 'secret-get {} key#base64'):
+                 'secret-remove {} --revision x', 'secret-get {} key#base64'):
         id_ = answer(it, 'secret-add', 'key=v')[1].strip()
         with pytest.raises(NotModelled):
             answer(it, *call.format(id_).split())
@@ -398,7 +398,8 @@ def test_secret_changed_runs_on_everybody_who_has_read_an_older_revision(tmp_pat
         for value in 'wx':
             execute(juju, 'probe/0', 'secret-set {} key={}'.format(id_, value))
             runs = juju.settle()
-            assert [(run.unit, run.hook.name) for run in runs] == [
+            assert [(run.unit, run.hook.name) for run in runs
+                    if run.hook.name != 'secret-remove'] == [
                 ('probe/0', 'secret-changed'), ('probe/1', 'secret-changed')]
         env = Context(juju.model, 'probe/1', runs[1].hook).environment('', '', '')
         assert (env['JUJU_SECRET_ID'], env['JUJU_SECRET_LABEL']) == ('secret:' + id_, 'L')
@@ -408,6 +409,52 @@ def test_secret_changed_runs_on_everybody_who_has_read_an_older_revision(tmp_pat
         assert execute(juju, 'probe/1', 'secret-get ' + id_).stderr \
             == 'ERROR secret "{}" not found\n'.format(id_)
         assert juju.settle() == []
+
+
+def removing(juju):
+    """Run what is due; [unit, JUJU_SECRET_REVISION] of each secret-remove."""
+    return [[run.unit, Context(juju.model, run.unit, run.hook).environment('', '', '')[
+        'JUJU_SECRET_REVISION']] for run in juju.settle() if run.hook.name == 'secret-remove']
+
+
+@pytest.mark.parametrize('version', ['3.6.8', '4.1.0'])
+def test_secret_remove_runs_on_the_leader_for_each_revision_that_nobody_reads(tmp_path, version):
+    """JSRC E6."""
+    with deploy(tmp_path, 'probe', ['probe/0', 'probe/1', 'probe/2'], version=version) as juju:
+        id_ = execute(juju, 'probe/0', 'secret-add --label L key=v').stdout.split('/')[-1]
+        id_ = id_.replace('secret:', '').strip()
+        for unit in ('probe/0', 'probe/1'):
+            execute(juju, unit, 'secret-get --label L')
+        execute(juju, 'probe/0', 'secret-set {} key=w'.format(id_))
+        assert removing(juju) == []            # both read revision 1
+        execute(juju, 'probe/0', 'secret-set {} key=x'.format(id_))
+        assert removing(juju) == [['probe/0', '2']]
+        execute(juju, 'probe/0', 'secret-get --label L --refresh')
+        assert removing(juju) == []            # probe/1 reads revision 1
+        execute(juju, 'probe/1', 'secret-get --label L --refresh')
+        assert removing(juju) == [['probe/0', '1']]
+        juju.elect('probe/1')                  # which was not told, and nobody has removed them
+        assert removing(juju) == [['probe/1', '1'], ['probe/1', '2']]
+        for revision in (1, 2):
+            run = execute(juju, 'probe/1', 'secret-remove {} --revision {}'.format(id_, revision))
+            assert run.committed
+        juju.elect('probe/2')
+        assert removing(juju) == []
+        assert execute(juju, 'probe/0', 'secret-get --label L').stdout == 'key: x\n'
+        execute(juju, 'probe/2', 'secret-set {} key=y'.format(id_))
+        execute(juju, 'probe/0', 'secret-get --label L --refresh')
+        assert removing(juju) == []            # probe/1 reads revision 3, and goes
+        juju.remove_unit('probe/1')
+        assert removing(juju) == ([['probe/2', '3']] if version == '4.1.0' else [])
+
+
+def test_who_does_not_lead_removes_no_revision(tmp_path):
+    with deploy(tmp_path, 'probe', ['probe/0', 'probe/1']) as juju:
+        id_ = execute(juju, 'probe/0', 'secret-add --label L key=v').stdout.split('/')[-1].strip()
+        execute(juju, 'probe/0', 'secret-set {} key=w'.format(id_))
+        run = execute(juju, 'probe/1', 'secret-remove {} --revision 1'.format(id_))
+        assert not run.committed and 'is not allowed to manage this secret' in run.stderr
+        assert juju.model.secrets[id_].revisions[0] == {'key': 'v'}
 
 
 def test_the_same_content_is_no_new_revision(tmp_path):
