@@ -319,7 +319,8 @@ def test_what_is_none_of_these_is_a_fault(ca, text):
     (pem_of(rsa.generate_private_key(65537, 1024)), 'its key has 1024 bits'),
     (pem_of(x25519.X25519PrivateKey.generate()), 'its key is not one of'),
     (pem_of(ed25519.Ed25519PrivateKey.generate(), BestAvailableEncryption(b'x')),
-     'its private key cannot be read')])
+     'its private key cannot be read')],
+    ids=['RSA of 1024 bits', 'X25519', 'encrypted'])
 def test_a_private_key_that_nobody_would_sign_for_is_none(key, told):
     with pytest.raises(pki.Fault, match=told):
         pki.load_key(key)
