@@ -50,6 +50,13 @@ def test_the_contents_have_each_section_in_its_order():
     assert set(re.findall(r'\(#([a-z-]+)\)', README)) <= set(linked)
 
 
+def test_other_pages_link_to_sections_that_are_there():
+    pages = ''.join(page.read_text() for page in TESTS.rglob('*.md'))
+    linked = re.findall(r'\(\.\.(?:/\.\.)?/README\.md#([a-z-]+)\)', pages)
+    sections = re.findall('^## (.*)$', README, re.MULTILINE)
+    assert linked and set(linked) <= {title.lower().replace(' ', '-') for title in sections}
+
+
 def test_each_code_block_is_of_a_kind_that_is_checked():
     assert Counter(language for language, _ in CODE_BLOCKS) == {
         'python': len(PYTHON), 'mermaid': 2, 'text': 1, 'yaml': 1, '': 4}
