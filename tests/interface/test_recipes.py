@@ -63,6 +63,8 @@ def test_each_unit_trusts_each_other_and_its_service_has_reloaded_what_is_there(
                               cwd=str(application.juju.charm_directory(unit)))
         assert application.read(unit, 'reloaded') == sums.stdout.decode()
         assert application.in_use(unit)
+        key = application.juju.charm_directory(unit) / 'key.pem'
+        assert key.stat().st_mode & 0o777 == 0o600
         assert application.juju.status(unit) == ('active', 'ready')
 
 

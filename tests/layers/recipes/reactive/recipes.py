@@ -31,6 +31,7 @@ def request(after=None):
     refusal."""
     if after or not Path('request.pem').exists():
         if not Path('key.pem').exists():
+            Path('key.pem').touch(0o600)  # nobody else may read it
             Path('key.pem').write_text(pki.make_key())
         Path('request.pem').write_text(
             pki.make_request(Path('key.pem').read_text(), hookenv.local_unit()))
