@@ -7,14 +7,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from fakejuju.testing import TaskError
 
-ROGUE = '''
-from charms.reactive import endpoint_from_name, hook
+ROGUE = """
 
-
-@hook('update-status')
-def ask_for_something_else():
-    endpoint_from_name('certificates').set_csr({!r})
-'''
+def request(unit):
+    return {!r}
+"""
 
 
 @pytest.fixture
@@ -55,8 +52,8 @@ def test_certificates_are_for_the_units_keys_and_of_the_ca_that_all_trust(juju, 
 
 def test_a_request_for_a_weak_key_is_refused_and_the_status_says_why(juju, three):
     rogue = three[2]
-    (juju.charm_directory(rogue) / 'reactive/rogue.py').write_text(ROGUE.format(
-        weak_request(rogue)))
+    with open(str(juju.charm_directory(rogue) / 'lib/pki_files.py'), 'a') as tampered:
+        tampered.write(ROGUE.format(weak_request(rogue)))
     juju.update_status(rogue)
     juju.settle()
     assert juju.status(rogue).current == 'blocked' and '1024' in juju.status(rogue).message
