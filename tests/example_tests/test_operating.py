@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 
 from charm_build import build
-from deployed import deploy, party, served
+from deployed import act, chain, clock, deploy, look, party, served, tampering
 from fakejuju.forked import ForkedJuju
 from world import TESTS
 
@@ -33,36 +33,8 @@ def three(built, tmp_path_factory):
 
 @pytest.fixture
 def tamper():
-    """tamper(juju, unit, code): from now on each hook of that unit runs this first."""
-    files = []
-
-    def write(juju, unit, code):
-        files.append(juju.unit_directory(unit) / 'charm/reactive/a_tampered.py')
-        # Of another length each time: Python goes by that, and by the second, for what it compiled.
-        files[-1].write_text(code + '\n' * len(files))
-
-    yield write
-    for file in files:
-        file.unlink(missing_ok=True)
-
-
-def look(juju, *units):
-    """Run update-status on each."""
-    for unit in units:
-        juju.update_status(unit)
-        juju.settle()
-
-
-def act(juju, unit, name, **params):
-    """(status, what it says) of an action."""
-    juju.action(unit, name, **params)
-    run = juju.run(unit)
-    assert run.committed or run.action['status'] == 'failed'
-    return run.action['status'], run.action['message'] or run.action['results'].get('result')
-
-
-def chain(juju, unit, name='certificate'):
-    return x509.load_pem_x509_certificates(getattr(party(juju, unit), name).read_bytes())
+    with tampering() as tamper:
+        yield tamper
 
 
 def key(juju, unit):
@@ -73,11 +45,6 @@ def secret(juju):
     """What is in the CA's secret."""
     found, = [each for each in juju.model.secrets.values() if each.label == 'certificate-authority']
     return found.revisions[-1]
-
-
-def set_clock(tamper, juju, unit, days):
-    tamper(juju, unit, 'import time\nright = time.time\n'
-           'time.time = lambda: right() + {}\n'.format(days * 86400))
 
 
 # Signing.
@@ -143,6 +110,8 @@ def test_the_cas_key_is_on_no_disk_when_a_hook_is_killed(built, tmp_path):
         assert 'PRIVATE KEY' in (left / 'key').read_text()
         assert left.stat().st_mode & 0o777 == 0o700 and os.path.ismount(str(left.parent))
         secret_key = (left / 'key').read_bytes()
+        assert not any(secret_key.decode() in call.stdin + ' '.join(call.argv)
+                       for run in juju.runs for call in run.calls)
         assert not [path for path in tmp_path.rglob('*')
                     if path.is_file() and secret_key in path.read_bytes()]
         juju.run(ZERO)
@@ -186,6 +155,26 @@ def test_where_the_secret_is_gone_nothing_is_signed_until_somebody_asks_for_a_ne
     three.settle()
     served(three)
     assert all(old not in chain(three, unit, 'ca') for unit in UNITS)
+
+
+@pytest.mark.parametrize('version', ['3.6.8', '4.1.0'])
+def test_old_revisions_of_the_secret_are_removed_with_the_keys_in_them(built, tmp_path, version):
+    with deploy(built, tmp_path / 'units', 2, version=version) as juju:
+        juju.execute_command(ZERO, 'secret-add --label password word=pass')
+        juju.run(ZERO)
+        password, = [each for each in juju.model.secrets.values() if each.label == 'password']
+        password.revisions.append({'word': 'other'})  # its old revision is not this layer's
+        juju.execute_command(ONE, 'secret-get --label certificate-authority')
+        juju.run(ONE)                  # as one that led before would have
+        juju.settle()
+        for action in ('new-ca', 'reissue', 'drop-old-ca'):
+            assert act(juju, ZERO, action)[0] == 'completed'
+            juju.settle()
+        authority, = [each for each in juju.model.secrets.values() if each is not password]
+        assert authority.revisions[:-1] == [None] * 3 and authority.revisions[-1]
+        assert password.revisions[0] == {'word': 'pass'}
+        assert all(run.committed for run in juju.runs)
+        served(juju)
 
 
 # A change of CA.
@@ -302,7 +291,7 @@ def test_the_status_counts_the_days_that_are_left(three, tamper):
             (50, 'active', 'signed by '), (70, 'active', 'certificate ends in 20.0 days, and no'),
             (85, 'blocked', 'certificate ends in 5.0 days, and no other has come; signed by '),
             (91, 'blocked', ' ended 1.0 days ago, and no other has come; signed by ')]:
-        set_clock(tamper, three, ONE, days)
+        tamper(three, ONE, clock(days))
         three.update_status(ONE)
         three.settle([ONE])
         assert three.status(ONE)[0] == status and told in three.status(ONE)[1], days

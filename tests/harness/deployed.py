@@ -1,4 +1,8 @@
-"""The example deployed: what its units have on their disks."""
+"""The example deployed: what its units have on their disks, and what is done to them."""
+from contextlib import contextmanager
+
+from cryptography import x509
+
 from fakejuju.forked import ForkedJuju
 from handshake import Party, openssl
 
@@ -21,6 +25,11 @@ def served(juju):
         openssl('verify', '-CAfile', str(each.ca), str(each.certificate))
 
 
+def chain(juju, unit, name='certificate'):
+    """What is in the unit's certificate.pem or ca.pem."""
+    return x509.load_pem_x509_certificates(getattr(party(juju, unit), name).read_bytes())
+
+
 def deploy(built, directory, units, **knobs):
     juju = ForkedJuju(built, directory, real=True, forked=True, **knobs)
     for _ in range(units):
@@ -36,6 +45,41 @@ def renew(juju, unit):
     juju.action(unit, 'renew')
     juju.settle()
     return before
+
+
+def look(juju, *units):
+    """Run update-status on each, and what follows."""
+    for unit in units:
+        juju.update_status(unit)
+        juju.settle()
+
+
+def act(juju, unit, name, **params):
+    """(status, what it says) of an action."""
+    juju.action(unit, name, **params)
+    action = juju.run(unit).action
+    return action['status'], action['message'] or action['results'].get('result')
+
+
+@contextmanager
+def tampering():
+    """Gives tamper(juju, unit, code): from then on each hook of that unit runs this first."""
+    files = []
+
+    def tamper(juju, unit, code):
+        files.append(juju.unit_directory(unit) / 'charm/reactive/a_tampered.py')
+        # Of another length each time: Python goes by that, and by the second, when it compiles.
+        files[-1].write_text(code + '\n' * len(files))
+
+    yield tamper
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def clock(days):
+    """The code for a clock that is so many days ahead."""
+    return 'import time\nright = time.time\ntime.time = lambda: right() + {}\n'.format(
+        int(days * 86400))
 
 
 ASK_WITH = '''
