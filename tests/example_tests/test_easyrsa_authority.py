@@ -74,6 +74,29 @@ def test_those_who_go_by_the_letter_of_rfc_5280_accept_it(load, request_1):
     assert verified(load().authority.sign('app-1', request_1, NAMES), '-x509_strict')
 
 
+def test_who_trusts_the_ca_of_before_takes_what_the_new_one_signs(load, request_1):
+    pki = load()
+    old = pki.authority.certificate()
+    pki.authority.make('app-0 CA 5678', [old])
+    shown, trusted = pki.x509.split(pki.authority.sign('app-1', request_1, NAMES))
+    assert trusted == pki.authority.certificate() + old
+    Path('old').write_text(old)
+    Path('shown').write_text(shown)
+    assert openssl('verify', '-x509_strict', '-CAfile', 'old', '-untrusted', 'shown',
+                   text=shown) == 'stdin: OK\n'
+    pki.authority.forget_previous()
+    chain = pki.authority.sign('app-1', request_1, NAMES)
+    assert verified(chain) and pki.x509.split(chain)[1] == pki.authority.certificate()
+
+
+def test_a_ca_that_is_not_valid_is_not_trusted_beside_the_next(load, request_1):
+    authority = load().authority
+    replace_ca(authority, -10 * DAY, -60)
+    authority.make('app-0 CA 5678', [authority.certificate()])
+    assert authority.trusted() == authority.certificate()
+    assert verified(authority.sign('app-1', request_1, NAMES))
+
+
 def test_what_was_signed_is_on_record_and_can_be_revoked(load, request_1):
     authority = load().authority
     for _ in range(2):

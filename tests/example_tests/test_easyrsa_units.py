@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from deployed import parties
-from easyrsa_units import INSTALLED, Units, expect_fitting
+from easyrsa_units import INSTALLED, Units, expect_fitting, spoil
 from handshake import shake_hands
 from openssl_command import REAL, new_key, openssl, request_of_exponent_one
 
@@ -37,12 +37,15 @@ def test_a_fresh_machine_gets_easy_rsa_by_layer_basic(easyrsa_charm):
     assert options['basic']['packages'] == ['easy-rsa']
 
 
-def test_at_rest_only_the_leader_starts_a_process_for_its_ca_certificate(units, tmp_path):
+def test_at_rest_no_process_is_started_but_hook_tools(units, tmp_path):
     for tool in ('openssl', 'easyrsa'):
         units.break_tool(tool, 'echo "$0 $1" >> {}; exec {} "$@"'.format(
             tmp_path / 'ran', REAL if tool == 'openssl' else INSTALLED))
     units.update_status()
-    assert (tmp_path / 'ran').read_text() == '{}/openssl x509\n'.format(units.bin)
+    assert not (tmp_path / 'ran').exists()
+    spoil(units.home(ONE) / 'easy-rsa/unit/request.pem', None)
+    units.update_status(ONE)
+    assert (tmp_path / 'ran').exists()  # it would have been noticed
 
 
 # A signer that fails.
@@ -178,32 +181,37 @@ def test_a_weak_key_is_refused_and_both_ends_say_why(units, kind, reason):
     units.expect_served()
 
 
-@pytest.mark.parametrize('request_text', [
+NONSENSE = [
     request_of_exponent_one('tls-easyrsa-1'),
     request_of_exponent_one('tls-easyrsa-1\nbasicConstraints=CA:TRUE'),
     request_of_exponent_one('$(touch /tmp/ran)`touch /tmp/ran`;touch /tmp/ran'),
-    request_of_exponent_one('../../../ca')])
-def test_what_a_peer_asks_for_fails_no_hook_and_keeps_nobody_waiting(units, request_text):
-    units.juju.write(ONE, csr=request_text, csr_number='7')
-    units.update_status(LEADER)
-    assert units.juju.app_bag()[ONE + '_refusal']
-    units.update_status()
-    units.update_status()
+    request_of_exponent_one('../../../ca')]
+
+
+def test_what_a_peer_asks_for_fails_no_hook_and_keeps_nobody_waiting(units):
+    for number, request_text in enumerate(NONSENSE, start=7):
+        units.juju.write(ONE, csr=request_text, csr_number=str(number))
+        units.juju.settle([LEADER])
+        assert units.juju.app_bag()[ONE + '_csr_id'].startswith('{}-'.format(number))
+        assert units.juju.app_bag()[ONE + '_refusal']
+    for _ in range(2):
+        units.update_status()
     units.expect_served()
 
 
-@pytest.mark.parametrize('address', [
+ADDRESSES = [
     '10.0.0.1,DNS:tls-easyrsa-0', '::1%x\nbasicConstraints=CA:TRUE', 'fe80::1%eth0', 'a-name', '',
-    '$(touch ran)', '10.0.0.1\n', '\u0661\u0662.1.1.1'])
-def test_a_peers_address_is_an_address_or_nothing(units, address):
-    units.juju.add_unit()
-    while not units.asked(NEW):
-        units.juju.run(NEW)
-    units.juju.write(NEW, **{'ingress-address': address})
-    units.juju.settle([LEADER])
-    said = openssl('x509', '-noout', '-ext', 'subjectAltName,basicConstraints',
-                   text=units.juju.app_bag()[NEW + '_signed_certificate'])
-    assert said.count('DNS:') == 1 and 'DNS:tls-easyrsa-3\n' in said and 'CA:TRUE' not in said
+    '$(touch ran)', '10.0.0.1\n', '\u0661\u0662.1.1.1']
+
+
+def test_a_peers_address_is_an_address_or_nothing(units):
+    for number, address in enumerate(ADDRESSES, start=7):
+        units.juju.write(ONE, csr_number=str(number), **{'ingress-address': address})
+        units.juju.settle([LEADER])
+        assert units.juju.app_bag()[ONE + '_csr_id'].startswith('{}-'.format(number))
+        said = openssl('x509', '-noout', '-ext', 'subjectAltName,basicConstraints',
+                       text=units.juju.app_bag()[ONE + '_signed_certificate'])
+        assert said.count('DNS:') == 1 and 'DNS:tls-easyrsa-1\n' in said and 'CA:TRUE' not in said
 
 
 def test_an_application_may_have_a_long_name(easyrsa_charm, tmp_path):

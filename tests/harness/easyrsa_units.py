@@ -85,10 +85,12 @@ class Units:
         """How often that unit has asked."""
         return int(self.juju.bag(unit).get('csr_number', 0))
 
-    def action(self, unit, name):
+    def action(self, unit, name, force=False):
         """What Juju tells of it when it is over."""
-        self.juju.action(unit, name)
-        return next(run for run in iter(lambda: self.juju.run(unit), None) if run.action).task()
+        self.juju.action(unit, name, force=force)
+        run = next(run for run in iter(lambda: self.juju.run(unit), None) if run.action)
+        print(run.story())  # shown if the test fails
+        return run.task()
 
     def lose_ca(self, unit):
         link = self.home(unit) / 'easy-rsa/pki'
@@ -156,6 +158,13 @@ class Units:
         """Have that stand in the application bag as the answer to the unit's request."""
         self.juju.write_app(self.juju.model.leader, **{unit + '_signed_certificate': chain})
         self.juju.settle()
+
+
+def spoil(file, content):
+    """Have that stand in the file, or, where it is None, no file there."""
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
 
 
 def moment(seconds):

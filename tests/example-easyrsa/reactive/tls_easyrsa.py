@@ -3,9 +3,6 @@
 The first leader makes a CA and signs for itself. Every other unit asks by the interface. No tool,
 disk or peer can fail a hook: what went wrong stands in the status, and the next hook tries again.
 """
-import hashlib
-import ipaddress
-import secrets
 import time
 from contextlib import contextmanager
 from subprocess import CalledProcessError
@@ -13,36 +10,32 @@ from subprocess import CalledProcessError
 from charmhelpers.core import hookenv, unitdata
 from charms.reactive import endpoint_from_name, hook, is_flag_set, remove_state, when
 
+from facts import (ENDPOINT, GOOD, REFUSAL, USED, address_of, application_bag, leads, name_of,
+                   recall)
+from leader import (CA, GONE, HERE, NONE, ca_state, end_of_ca, first, make_ca, missing, publish_ca,
+                    signed)
 from pki import authority, csr, identity, x509
 from pki.command import Failure
 
-ENDPOINT = 'certificates'
 CREATE, AVAILABLE = 'create certificate signing request', 'signed certificate available'
-
-# In the application bag, in PEM: the CA that signs. Whoever leads without its key makes no other.
-CA = 'ca'
-HERE, GONE, NONE = 'here', 'gone', 'none'  # where the CA's key is; None: that cannot be told now
-# In unitdata: what `identity.use` returned, and the digest of the key and CSR last found good.
-USED, GOOD = 'tls-easyrsa.used', 'tls-easyrsa.good'
-
-leads = hookenv.cached(hookenv.is_leader)
 
 DAY = 86400
 TROUBLE = (Failure, OSError, CalledProcessError)
-notes = []  # (state, text) for the status that this hook sets
+did, notes = [], []  # in this hook: handlers that had work; (state, text) for the status
 
 
 @when(CREATE)
 def ask(tls):
     """Ask for a certificate. A leader, as that of layer-tls, signs its own and never asks."""
     with attempt('get a certificate'):
-        if not leads() or needs_certificate():
+        if lacks_certificate() or not leads():
             renew(tls)
 
 
 @when('sign certificate signing request')
 def answer(tls):
     """Sign what waits, one by one; what cannot be signed now goes on waiting."""
+    did.append(answer)
     for unit, text in tls.get_csr_map().items() if has_ca() else ():
         with attempt('sign', unit):
             fault = csr.objection(text, name_of(unit))
@@ -55,6 +48,7 @@ def answer(tls):
 @when(AVAILABLE)
 def install(tls):
     """Put the certificate in use. If it cannot be yet, the flag stays and the next hook tries."""
+    did.append(install)
     with attempt('install the certificate'):
         fault = identity.unfit(tls.get_signed_cert()) or x509.untimely(tls.get_signed_cert())
         if fault:
@@ -62,11 +56,13 @@ def install(tls):
         else:
             use(tls.get_signed_cert())
             remove_state(AVAILABLE)
+            confirm(tls)
 
 
 @hook('config-changed', 'update-status', 'upgrade-charm')
 def look_after():
     """Restore files that were changed; ask for what cannot be restored, and in time."""
+    did.append(look_after)
     with attempt('look after the certificate'):
         identity.secure()
         if leads():
@@ -77,22 +73,62 @@ def look_after():
             use(used['chain'])
         if is_hopeless(tls.get_signed_cert()) if is_flag_set(AVAILABLE) else needs_certificate():
             renew(tls)
+        elif not is_flag_set(AVAILABLE):
+            confirm(tls)
 
 
-@hook('new-ca')  # the action
+# The actions.
+
+@hook('new-ca')
 def new_ca():
     """Make a CA on this leader, and have it sign every certificate anew."""
-    try:
-        bag = application_bag() if leads() else None
-        if bag is None:
-            raise Failure('this unit does not lead, or cannot read the application bag')
-        make_ca()
+    with action('no new CA', new_ca):
+        bag = bag_to_write()
+        before = [] if hookenv.action_get('force') else x509.blocks(bag.get(CA, ''))
+        if len(before) > 1:
+            raise Failure('the CA before this one is trusted still: run drop-old-ca')
+        make_ca(before)
         publish_ca(bag)
         endpoint_from_name(ENDPOINT).reissue()
         hookenv.action_set({'ca': x509.common_name(bag[CA])})
-    except TROUBLE + (ValueError,) as trouble:
-        hookenv.action_fail(one_line('no new CA: {}'.format(trouble)))
 
+
+@hook('drop-old-ca')
+def drop_old_ca():
+    """Have no unit trust the CA of before, and what it has signed."""
+    with action('the old CA stays', drop_old_ca):
+        bag = bag_to_write()
+        if ca_state(bag) != HERE:
+            raise Failure('this unit does not hold the new CA')
+        if len(x509.blocks(bag.get(CA, ''))) < 2:
+            raise Failure('only one CA is trusted')
+        without = missing(endpoint_from_name(ENDPOINT).get_requests())
+        without += [hookenv.local_unit()] if lacks_certificate() else []
+        if without and not hookenv.action_get('force'):
+            raise Failure('not installed by {}; without them: force'.format(', '.join(without)))
+        authority.forget_previous()
+        publish_ca(bag)
+        endpoint_from_name(ENDPOINT).reissue()
+
+
+@contextmanager
+def action(failing, handler):
+    """What goes wrong in it fails the action."""
+    did.append(handler)
+    try:
+        yield
+    except TROUBLE + (ValueError,) as trouble:
+        hookenv.action_fail(one_line(log(failing, trouble)))
+
+
+def bag_to_write():
+    bag = application_bag() if leads() else None
+    if bag is None:
+        raise Failure('this unit does not lead, or cannot read the application bag')
+    return bag
+
+
+# This unit's certificate.
 
 def own_request():
     """This unit's CSR. It is examined, with its key, only if one of them has changed."""
@@ -104,6 +140,7 @@ def own_request():
 
 def renew(tls):
     """Get another certificate: by the interface, unless this leader signs its own."""
+    did.append(renew)
     if not leads() or not is_flag_set(CREATE):
         tls.set_csr(own_request())
     elif has_ca():
@@ -117,12 +154,25 @@ def use(chain):
     unitdata.kv().set(USED, used)
 
 
+def confirm(tls):
+    """Tell the leader, if it waits for this in a change of CA, that the certificate is in use."""
+    used = recall(USED)
+    if used and used['chain'] == tls.get_signed_cert() and len(x509.blocks(used['chain'])) > 2:
+        tls.confirm_cert()
+
+
+def lacks_certificate():
+    """Whether there is none in use, or, on who signs its own, one of another CA."""
+    used = recall(USED)
+    return not used or is_flag_set(CREATE) and not used['chain'].endswith(authority.chain())
+
+
 def needs_certificate():
     """Whether what is in use is lost, ends soon, or is for another key, address or CA."""
     used, address = recall(USED), address_of(hookenv.local_unit())
-    return not used or not identity.is_intact(used) or not identity.has_key_of(used) \
-        or identity.is_due(used) or address not in (None, used['address']) \
-        or is_flag_set(CREATE) and (authority.certificate() or '') not in used['chain']
+    return lacks_certificate() or not identity.is_intact(used) \
+        or not identity.has_key_of(used) or identity.is_due(used) \
+        or address not in (None, used['address'])
 
 
 def is_hopeless(chain):
@@ -134,6 +184,8 @@ def is_hopeless(chain):
     return time.time() > end or needs_certificate() and start > time.time() + DAY
 
 
+# The leader.
+
 def has_ca():
     """Whether this leader holds the CA that signs; where the application has none, it makes it."""
     with attempt('make or find the CA'):
@@ -141,81 +193,16 @@ def has_ca():
         state = ca_state(bag)
         if state == NONE:
             make_ca()
-        if state in (NONE, HERE) or state == GONE and authority.restore(bag.get(CA)):
-            publish_ca(bag)
+        if state in (NONE, HERE) or state == GONE and authority.restore(first(bag.get(CA, ''))):
+            if first(bag.get(CA, '')) != authority.certificate():
+                if CA in bag:
+                    endpoint_from_name(ENDPOINT).reissue()
+                publish_ca(bag)
             return True
     return False
 
 
-def ca_state(bag):
-    """Where the key of the CA is that signs for this application, by the application bag."""
-    own = authority.certificate()
-    if bag is None:
-        return None
-    if bag.get(CA) or own:
-        return HERE if bag.get(CA) in (None, own) else GONE
-    # Signed by an earlier version of this layer, which published no CA.
-    signed_before = recall(USED) or any(key.endswith('_signed_certificate') for key in bag)
-    return GONE if signed_before else NONE
-
-
-def make_ca():
-    authority.make('{} CA {}'.format(name_of(hookenv.local_unit(), 48), secrets.token_hex(4)))
-
-
-def publish_ca(bag):
-    """Say which CA signs here. `bag` is what charmhelpers goes on showing in this hook."""
-    own = authority.certificate()
-    if bag.get(CA) != own:
-        hookenv.relation_set(relation_id(), {CA: own}, app=True)
-        bag[CA] = own
-
-
-def signed(unit, text):
-    """The chain for a CSR: of the unit's names none comes from the CSR."""
-    name, address = name_of(unit), address_of(unit)
-    names = ['DNS:' + name] + (['IP:' + address] if address else [])
-    return authority.sign(name, csr.block(text), names)
-
-
-def name_of(unit, most=63):
-    """As a label of DNS; of a longer name the start, and a digest of the whole."""
-    app, _, number = unit.partition('/')
-    room = most - len(number) - 1
-    if len(app) > room:
-        app = '{}-{}'.format(app[:room - 9], hashlib.sha256(app.encode()).hexdigest()[:8])
-    return '{}-{}'.format(app, number)
-
-
-def address_of(unit):
-    """The unit's IP address, or None: there may be none, or a name, and scopes are not taken."""
-    text = relation_id() and hookenv.relation_get('ingress-address', unit, relation_id())
-    try:
-        address = str(ipaddress.ip_address(text))
-    except ValueError:
-        return None
-    return None if '%' in address else address
-
-
-def relation_id():
-    """The newest, or None."""
-    return max(hookenv.relation_ids(ENDPOINT) or (), default=None,
-               key=lambda each: int(each.rpartition(':')[2]))
-
-
-def application_bag():
-    """None if there is no relation, or it cannot be read."""
-    try:
-        return relation_id() and hookenv.relation_get(
-            rid=relation_id(), app=hookenv.application_name())
-    except CalledProcessError as error:
-        hookenv.log('the application bag cannot be read: {}'.format(error), hookenv.WARNING)
-        return None
-
-
-def recall(key):
-    return unitdata.kv().get(key)
-
+# What people are told.
 
 @contextmanager
 def attempt(what, unit=None):
@@ -223,10 +210,15 @@ def attempt(what, unit=None):
     try:
         yield
     except TROUBLE as trouble:
-        text = 'cannot {}: {}'.format(what, trouble)
-        notes.append(('blocked', text))
-        full = '{} ({})\n{}'.format(text, unit or 'itself', getattr(trouble, 'output', ''))
-        hookenv.log(full.replace('\0', '?')[:10000], hookenv.ERROR)
+        notes.append(('blocked', log('cannot ' + what, trouble, unit)))
+
+
+def log(what, trouble, unit=None):
+    """What went wrong, for people; the log has what a tool printed, too."""
+    text = '{}: {}'.format(what, trouble)
+    full = '{} ({})\n{}'.format(text, unit or 'itself', getattr(trouble, 'output', ''))
+    hookenv.log(full.replace('\0', '?')[:10000], hookenv.ERROR)
+    return text
 
 
 def one_line(text, most=250):
@@ -236,9 +228,12 @@ def one_line(text, most=250):
 
 
 def tell():
-    """Set the status: the worst of what this hook met with and what now is comes first."""
+    """Set the status, if this hook had work or the leader has refused: the worst comes first."""
+    tls = endpoint_from_name(ENDPOINT)
+    if not did and not notes and tls.get_refusal() == recall(REFUSAL):
+        return
+    unitdata.kv().set(REFUSAL, tls.get_refusal())
     with attempt('tell all'):
-        tls = endpoint_from_name(ENDPOINT)
         notes.extend(own_notes(tls))
         if leads():
             notes.extend(ca_notes())
@@ -276,7 +271,9 @@ def ca_notes():
         yield 'blocked', 'the key of the CA {} is not on this unit, which leads: bring back ' \
             'easy-rsa/pki from the unit that led, or run new-ca'.format(name)
     elif state == HERE:
-        left = x509.dates(authority.certificate())[1] - time.time()
+        left = end_of_ca() - time.time()
+        if len(x509.blocks(bag.get(CA, ''))) > 1:
+            yield 'active', 'the CA before this one is trusted still: run drop-old-ca'
         if left < authority.DAYS * DAY:
             yield ('blocked' if left < authority.DAYS * DAY / 3 else 'active',
                    'the CA ends in {} days: run new-ca'.format(int(left // DAY)))

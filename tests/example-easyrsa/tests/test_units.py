@@ -27,11 +27,15 @@ def test_a_request_for_another_units_name_is_refused_and_the_others_are_served(j
     assert {juju.status(unit).current for unit in (leader, third)} == {'active'}
 
 
-def test_a_new_ca_serves_all_units(juju, charm):
+def test_a_new_ca_takes_the_place_of_the_old_one(juju, charm):
     leader, other = juju.deploy(charm, num_units=2)
     juju.settle()
-    before = (files(juju, other) / 'ca.pem').read_text()
+    old = (files(juju, other) / 'ca.pem').read_text()
     assert juju.run(leader, 'new-ca').results['ca'].startswith('CN=tls-easyrsa-0 CA ')
     juju.settle()
-    trusted = {(files(juju, unit) / 'ca.pem').read_text() for unit in juju.units()}
-    assert len(trusted) == 1 and before not in trusted
+    assert (files(juju, other) / 'ca.pem').read_text().endswith(old)  # trusted beside the new one
+    assert juju.run(leader, 'drop-old-ca').success
+    juju.settle()
+    juju.update_status()
+    new, = {(files(juju, unit) / 'ca.pem').read_text() for unit in juju.units()}
+    assert new.count('BEGIN') == 1 and new != old

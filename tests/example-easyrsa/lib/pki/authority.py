@@ -3,6 +3,10 @@
 In `easy-rsa/pki`, as easy-rsa has it: the CA's key and certificate, and the records of what it has
 signed, for `easyrsa revoke`, say. easy-rsa itself works in a directory that is new each time, so
 nothing that a killed one leaves behind is met by the next: no index that is cut, no lock.
+
+A new CA is signed by the one before it, too. While units change from one to the other, each unit
+trusts the certificates of both: who has changed trusts the old CA beside the new one, and shows
+what the old CA has signed to those who have not.
 """
 import shutil
 import time
@@ -14,6 +18,8 @@ from .command import Failure, openssl, run
 WORK = Path('easy-rsa')  # hooks and actions run in the charm's directory
 PKI = WORK / 'pki'
 CERTIFICATE, KEY, INDEX = PKI / 'ca.crt', PKI / 'private/ca.key', PKI / 'index.txt'
+# The CAs of before that are trusted; this CA's certificate as the last of them has signed it.
+PREVIOUS, CROSS = PKI / 'previous.crt', PKI / 'cross.crt'
 
 # What a certificate and a CA may last.
 DAYS, CA_DAYS = 90, 3650
@@ -24,6 +30,8 @@ SETTINGS = {'EASYRSA_BATCH': '1', 'EASYRSA_NO_PASS': '1', 'EASYRSA_NO_VARS': '1'
             'EASYRSA_CA_EXPIRE': str(CA_DAYS)}
 # easy-rsa marks it so from 3.2.3 on; Python takes no CA without from 3.13 on.
 CRITICAL = 'basicConstraints = critical,CA:TRUE'
+# Without the serial number, which a CA's two certificates do not share.
+BY_KEY = 'authorityKeyIdentifier = keyid'
 
 
 def easyrsa(pki, *arguments, **settings):
@@ -42,8 +50,25 @@ def certificate():
     return found[0] if found and files.read(KEY) else None
 
 
-def make(name):
-    """A new CA, in place of any that is there."""
+def trusted():
+    """The CA's certificate, and those of the CAs before it that are trusted still."""
+    return (certificate() or '') + files.read(PREVIOUS)
+
+
+def chain():
+    """What stands after each certificate that is signed; '' if this unit holds no CA."""
+    return files.read(CROSS) + trusted() if certificate() else ''
+
+
+def forget_previous():
+    """Trust no CA but the present one."""
+    for file in (CROSS, PREVIOUS):
+        files.remove(file)
+
+
+def make(name, previous=()):
+    """A new CA, in place of any that is there, beside previous ones that stay trusted."""
+    previous = [each for each in previous if not x509.untimely(each)]
     with files.replacing(PKI) as new:
         pki = new / 'pki'
         easyrsa(pki, 'init-pki')
@@ -53,6 +78,16 @@ def make(name):
         for each in pki.iterdir():
             each.rename(new / each.name)
         pki.rmdir()
+        files.write(new / PREVIOUS.name, ''.join(previous))
+        if certificate() in previous[:1] and days_left():
+            files.write(new / CROSS.name, cross(name, new / 'private/ca.key'))
+
+
+def cross(name, key):
+    """The certificate of the present CA for the one that takes its place."""
+    request = openssl('req', '-new', '-key', str(key), '-subj', '/CN=' + name).stdout
+    issued = issue('ca', 'ca', request, days_left(), EASYRSA_EXTRA_EXTS=CRITICAL)
+    return x509.blocks(issued)[0]
 
 
 def restore(known):
@@ -80,7 +115,7 @@ def days_left():
 
 
 def sign(name, request, alternative_names):
-    """A certificate for a request with the subject CN=`name`, and after it the CA's.
+    """A certificate for a request with the subject CN=`name`, and after it the chain.
 
     It has easy-rsa's readable text before it, is for server and client use, and ends no later
     than the CA. Nothing is taken from the request but its subject and its public key.
@@ -88,17 +123,23 @@ def sign(name, request, alternative_names):
     days = min(DAYS, days_left())
     if not days:
         raise Failure('the CA ends within a day; run new-ca')
-    with files.scratch(PKI) as new:
+    issued = issue('serverClient', name, request, days, EASYRSA_EXTRA_EXTS=BY_KEY,
+                   options=['--subject-alt-name=' + ','.join(alternative_names)])
+    return issued.rstrip() + '\n' + chain()
+
+
+def issue(kind, name, request, days, options=(), **settings):
+    """What easy-rsa makes of a request."""
+    with files.scratch(WORK / 'signing') as new:
         pki = new / 'pki'
         prepare(pki)
         files.write(pki / 'reqs' / (name + '.req'), request)
-        easyrsa(pki, '--subject-alt-name=' + ','.join(alternative_names),
-                'sign-req', 'serverClient', name, EASYRSA_CERT_EXPIRE=str(days))
+        easyrsa(pki, *options, 'sign-req', kind, name, EASYRSA_CERT_EXPIRE=str(days), **settings)
         issued = files.read(pki / 'issued' / (name + '.crt'))
         if len(x509.blocks(issued)) != 1 or not x509.is_signed_by(issued, certificate()):
             raise Failure('easyrsa made no certificate of this CA')
         record(pki, name)
-    return issued.rstrip() + '\n' + certificate()
+    return issued
 
 
 def prepare(pki):

@@ -3,7 +3,7 @@
     easy-rsa/unit/key.pem          the private key, which never leaves the unit
     easy-rsa/unit/request.pem      the CSR for it, kept: to ask again is to ask the same
     pki/key.pem, certificate.pem   in use
-    pki/ca.pem                     the CA that this unit trusts
+    pki/ca.pem                     the CAs that this unit trusts
 
 Both directories are links to one that is made anew at each change, so that a new key never stands
 beside the old certificate. Whatever is lost or spoilt is made anew from what it was made of.
@@ -60,13 +60,13 @@ def digest(text):
 
 def unfit(chain):
     """Why a chain is of no use to this unit, whatever the time, or None."""
-    certificate, *trusted = x509.blocks(chain) or ['']
+    certificate = ''.join(x509.blocks(chain)[:1])
     try:
         if x509.public_key(certificate) != public_key(files.read(KEY)):
             return 'is not for the key of this unit'
-        if not trusted or not x509.is_signed_by(certificate, ''.join(trusted)):
+        if not x509.is_signed_by(certificate, x509.split(chain)[1]):
             return 'is signed by no CA beside it'
-        for each in (certificate, *trusted):
+        for each in x509.blocks(chain):
             x509.dates(each)
     except Failure as failure:
         return 'cannot be read: {}'.format(failure)
@@ -78,9 +78,8 @@ def use(chain):
 
     `digest` is that of the files, `start` and `end` are the certificate's.
     """
-    certificate, *trusted = x509.blocks(chain)
-    texts = dict(zip(NAMES, (files.read(KEY), certificate, ''.join(trusted))))
-    start, end = x509.dates(certificate)
+    texts = dict(zip(NAMES, (files.read(KEY), *x509.split(chain))))
+    start, end = x509.dates(chain)
     with files.replacing(IN_USE) as new:
         for name, text in texts.items():
             files.write(new / name, text)

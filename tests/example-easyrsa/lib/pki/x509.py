@@ -50,17 +50,21 @@ def is_signed_by(certificate, trusted):
                            codes=(0, 1, 2)).code
 
 
+def split(chain):
+    """(what to present, what to trust): CAs are trusted that have signed themselves."""
+    found = blocks(chain)
+    roots = [each for each in found[1:] if is_signed_by(each, each)]
+    return ''.join(each for each in found if each not in roots), ''.join(roots)
+
+
 def on(seconds):
     """That time, as people write it."""
     return time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime(seconds))
 
 
-def untimely(chain):
-    """Why a certificate of a chain is not valid now, by this unit's clock, or None."""
+def untimely(certificate):
+    """Why it is not valid now, by this unit's clock, or None."""
     now = time.time()
-    for certificate in blocks(chain):
-        start, end = dates(certificate)
-        if not start <= now <= end:
-            return 'is valid from {} to {}, and this clock says {}'.format(
-                *map(on, (start, end, now)))
-    return None
+    start, end = dates(certificate)
+    return None if start <= now <= end else \
+        'is valid from {} to {}, and this clock says {}'.format(*map(on, (start, end, now)))
