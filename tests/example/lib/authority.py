@@ -4,6 +4,7 @@ In the secret are `certificate` and `key` of the CA that signs. During a change 
 `other-certificate`, which the units are to trust, too; with `other-key` that CA signs next. Every
 function here is for the leader.
 """
+import hashlib
 import json
 import os
 import shutil
@@ -19,9 +20,12 @@ READ = 'authority.read'  # in the cache, which lasts for a hook
 
 
 def memory():
-    """Where Juju reads the secret's values from, and no disk has them."""
-    unit = hookenv.local_unit().replace('/', '-')
-    return Path('/run' if os.path.ismount('/run') else '/dev/shm', 'ca-of-' + unit)
+    """Where Juju reads the secret's values from, and no disk has them.
+
+    The charm's directory is this unit's alone, also where models share a machine.
+    """
+    name = 'ca-' + hashlib.sha256(os.getcwd().encode()).hexdigest()[:16]
+    return Path('/run' if os.path.ismount('/run') else '/dev/shm', name)
 
 
 def forget():
