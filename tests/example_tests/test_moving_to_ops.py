@@ -36,7 +36,7 @@ def four(charms, tmp_path_factory, request):
 
 
 def test_both_make_keys_and_certificates_and_keep_files_by_the_same_code():
-    for name in 'pki.py', 'pki_files.py':
+    for name in 'pki.py', 'pki_files.py', 'placing.py':
         reactive, ops = TESTS / 'example/lib' / name, TESTS / 'ops-example/src' / name
         assert ops.read_text() == reactive.read_text(), 'copy {} to {}'.format(reactive, ops)
 

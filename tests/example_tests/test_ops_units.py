@@ -82,6 +82,8 @@ def test_a_change_of_ca_goes_on_as_units_confirm_it_and_no_handshake_fails(three
     signer, trusted = re.match('signed by (.*), trusts (.*), until',
                                three.status('tls-example/1')[1]).groups()
     assert signer == trusted and signer not in before
+    secret, = three.model.secrets.values()
+    assert [each for each in secret.revisions if each] == secret.revisions[-1:]
 
 
 def test_the_next_leader_signs_with_the_same_ca(three):

@@ -3,24 +3,25 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Dict
 
 HOME = Path('pki')
 
 
-def place(directory, owner, group, modes):
+def place(path: str, owner: str, group: str, modes: Dict[str, int]) -> bool:
     """Have copies of the files that `modes` names in that directory; whether they were not there.
 
     The directory is a link to one beside it, and is swapped: a service that opens `directory/NAME`
     finds all of the old ones or all of the new ones. While one has yet to come, nothing is done.
     """
-    directory = Path(directory)
+    directory = Path(path)
     if not all((HOME / name).is_file() for name in modes) or all(
             is_placed(directory / name, HOME / name, owner, group, mode)
             for name, mode in modes.items()):
         return False
     before = directory.resolve() if directory.is_symlink() else None
     directory.parent.mkdir(parents=True, exist_ok=True)
-    home = Path(tempfile.mkdtemp(prefix='.{}-'.format(directory.name), dir=str(directory.parent)))
+    home = Path(tempfile.mkdtemp(prefix=f'.{directory.name}-', dir=str(directory.parent)))
     for name, mode in modes.items():
         copy(HOME / name, home / name, owner, group, mode)
     home.chmod(0o755)
@@ -32,7 +33,7 @@ def place(directory, owner, group, modes):
     return True
 
 
-def copy(source, target, owner, group, mode):
+def copy(source: Path, target: Path, owner: str, group: str, mode: int) -> None:
     with open(os.open(str(target), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
         file.write(source.read_bytes())
         file.flush()
@@ -41,7 +42,7 @@ def copy(source, target, owner, group, mode):
     target.chmod(mode)
 
 
-def is_placed(path, source, owner, group, mode):
+def is_placed(path: Path, source: Path, owner: str, group: str, mode: int) -> bool:
     try:
         return path.read_bytes() == source.read_bytes() and path.stat().st_mode & 0o777 == mode \
             and (path.owner(), path.group()) == (owner, group)

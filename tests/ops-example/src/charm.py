@@ -71,8 +71,10 @@ class TlsExample(ops.CharmBase):
                 pki_files.install(chain)
             except pki.Fault as fault:  # the status says so, too
                 logger.warning('certificate not installed: %s', fault)
-        self.faults += service.follow()
-        if pki_files.is_in_use(chain) and (regular or len(pki.certificates(chain)) > 2):
+        faults = service.follow()
+        self.faults += faults
+        is_used = pki_files.is_in_use(chain) and not faults
+        if is_used and (regular or len(pki.certificates(chain)) > 2):
             self.tls.confirm(chain)
         if regular and not self.options.fault and not self.tls.waits(self.unit) and renewal.is_due(
                 chain, self.unit.name, self.address_of(self.unit), self.options):
@@ -88,13 +90,16 @@ class TlsExample(ops.CharmBase):
             event.fail(f'the leader has refused this request: {one_line(outcome.refusal)}; '
                        'new-key makes another')
         elif own.csr == csr and self.tls.waits(self.unit):
-            event.set_results({'result': f'request {own.number} waits already'})
+            event.fail(f'request {own.number} still waits for the leader')
         else:
             self.tls.ask(csr)
             event.set_results({'result': f'request {self.tls.request(self.unit).number} was made'})
             self._reconcile(event)
 
     def _new_key(self, event: ops.ActionEvent) -> None:
+        if self.tls and self.tls.waits(self.unit) and pki_files.NEW_KEY.exists():
+            event.fail('a new key waits for its certificate already')
+            return
         if self.tls:
             pki_files.new_key()
         self._renew(event)

@@ -3,39 +3,48 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Dict
+
+HOME = Path('pki')
 
 
-def place(files, directory, owner, group, modes):
-    """Have these files, {name: text}, in that directory; True if they were not all there.
+def place(path: str, owner: str, group: str, modes: Dict[str, int]) -> bool:
+    """Have copies of the files that `modes` names in that directory; whether they were not there.
 
-    The directory is a link to one of its own beside it, which is swapped: a service that opens
-    `directory/NAME` finds all of the old ones or all of the new ones.
+    The directory is a link to one beside it, and is swapped: a service that opens `directory/NAME`
+    finds all of the old ones or all of the new ones. While one has yet to come, nothing is done.
     """
-    directory = Path(directory)
-    if all(is_placed(directory / name, text, owner, group, modes[name])
-           for name, text in files.items()):
+    directory = Path(path)
+    if not all((HOME / name).is_file() for name in modes) or all(
+            is_placed(directory / name, HOME / name, owner, group, mode)
+            for name, mode in modes.items()):
         return False
     before = directory.resolve() if directory.is_symlink() else None
-    home = Path(tempfile.mkdtemp(prefix='.{}-'.format(directory.name), dir=str(directory.parent)))
-    for name, text in files.items():
-        with open(os.open(str(home / name), os.O_WRONLY | os.O_CREAT, 0o600), 'w') as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        shutil.chown(str(home / name), owner, group)
-        (home / name).chmod(modes[name])
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix=f'.{directory.name}-', dir=str(directory.parent)))
+    for name, mode in modes.items():
+        copy(HOME / name, home / name, owner, group, mode)
     home.chmod(0o755)
     link = home.with_name(home.name + '.link')
     link.symlink_to(home.name)
     link.replace(directory)
-    if before and before.parent == home.parent:
-        shutil.rmtree(str(before))
+    if before and before.parent == home.parent.resolve():
+        shutil.rmtree(str(before), ignore_errors=True)
     return True
 
 
-def is_placed(path, text, owner, group, mode):
+def copy(source: Path, target: Path, owner: str, group: str, mode: int) -> None:
+    with open(os.open(str(target), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
+        file.write(source.read_bytes())
+        file.flush()
+        os.fsync(file.fileno())
+    shutil.chown(str(target), owner, group)
+    target.chmod(mode)
+
+
+def is_placed(path: Path, source: Path, owner: str, group: str, mode: int) -> bool:
     try:
-        return path.read_text() == text and (path.owner(), path.group()) == (owner, group) \
-            and path.stat().st_mode & 0o777 == mode
-    except (OSError, KeyError, ValueError):
+        return path.read_bytes() == source.read_bytes() and path.stat().st_mode & 0o777 == mode \
+            and (path.owner(), path.group()) == (owner, group)
+    except (OSError, KeyError):
         return False

@@ -11,7 +11,7 @@ import pki_files
 from placing import place
 
 # Such as '/etc/nginx/tls'; None if the service reads pki/ in the charm's directory, as root. It has
-# to be new: it becomes a link.
+# to be new, since it becomes a link.
 DIRECTORY: Optional[str] = None
 OWNER, GROUP = 'root', 'root'
 MODES = {'key.pem': 0o640, 'certificate.pem': 0o644, 'ca.pem': 0o644}
@@ -27,11 +27,10 @@ def follow() -> List[str]:
     """Bring the service what is in use, and tell it of a change. Returns what did not work."""
     if pki_files.unfit(pki_files.in_use()):
         return []
-    files = {name: pki_files.read(pki_files.HOME / name) for name in MODES}
     digest = hashlib.sha256(pki_files.in_use().encode()).hexdigest()
     try:
         if DIRECTORY:
-            place(files, DIRECTORY, OWNER, GROUP, MODES)
+            place(DIRECTORY, OWNER, GROUP, MODES)
         if pki_files.read(TOLD) != digest:
             if RELOAD:
                 subprocess.run(RELOAD, check=True, timeout=SECONDS, stdin=subprocess.DEVNULL)

@@ -106,6 +106,13 @@ def test_a_step_waits_until_every_unit_uses_what_the_one_before_has_brought(pair
     assert dict(pair.leader.ca) != ca
 
 
+def test_who_uses_a_chain_without_the_new_ca_is_not_ready(pair):
+    pair.leader.keep_ca(dict(pair.leader.ca, key='junk'))
+    pair.leader.act('new-ca')  # and cannot sign
+    pair.use()
+    assert pair.leader.fail('reissue') == 'not installed yet by tls-example/1, tls-example/2'
+
+
 @pytest.mark.parametrize('peer, answer', [
     ({}, {}),
     ({'csr': 'x', 'csr_number': '1'}, {'refusal': 'no', 'id': id_of(1, 'x')}),

@@ -6,6 +6,7 @@ from ops import testing
 
 import pki
 import pki_files
+import service
 
 
 def asked(unit):
@@ -126,7 +127,7 @@ def test_renew_asks_with_the_same_key_and_says_so(served):
     csr = served.own['csr']
     assert served.act('renew') == {'result': 'request 2 was made'}
     assert (served.own['csr'], asked(served)) == (csr, 2)
-    assert served.act('renew') == {'result': 'request 2 waits already'}
+    assert served.fail('renew') == 'request 2 still waits for the leader'
     assert asked(served) == 2
 
 
@@ -149,6 +150,8 @@ def test_a_new_key_is_used_with_its_certificate_and_not_before(served, sign):
     assert served.act('new-key') == {'result': 'request 2 was made'}
     assert served.own['csr'] != csr and pki_files.KEY.read_text() == key
     assert served.status.name == 'active'
+    assert served.fail('new-key') == 'a new key waits for its certificate already'
+    assert asked(served) == 2
     put_in_use(served, sign(served.own['csr']))
     assert pki_files.KEY.read_text() != key and pki_files.in_use() != in_use
     assert not pki_files.unfit(pki_files.in_use())
@@ -171,6 +174,19 @@ def test_it_confirms_what_it_uses_now_and_then(served):
 def test_it_confirms_at_once_while_the_ca_is_changed(served, sign):
     put_in_use(served, sign(served.own['csr']) + pki.make_ca('next')[0])
     assert served.own['certificate_in_use'] == digest(served.answer()[0])
+
+
+def test_it_confirms_nothing_that_the_service_was_not_told_of(unit, sign):
+    unit.run('relation_created')
+    service.TOLD.mkdir()  # in the way
+    put_in_use(unit, sign(unit.own['csr']))
+    unit.run()
+    assert 'certificate_in_use' not in unit.own and unit.status.name == 'blocked'
+    assert unit.status.message.startswith('the service was not told of the certificate: ')
+    service.TOLD.rmdir()
+    unit.run()
+    assert unit.own['certificate_in_use'] == digest(unit.answer()[0])
+    assert unit.status.name == 'active'
 
 
 def test_it_confirms_nothing_that_it_does_not_use(served, dated):
