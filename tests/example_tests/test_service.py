@@ -112,7 +112,9 @@ def test_the_server_reads_its_files_and_serves_on_after_a_renewal(pair, services
 
 def test_the_files_have_owner_and_modes_and_come_again_when_they_are_lost(pair, services):
     home = services / 'tls-example-0'
-    for _ in range(2):
+    (services / 'reload').write_text('touch {}/reloaded'.format(services))
+    for again in (False, True):
+        assert (services / 'reloaded').exists() == again
         assert {path.name: path.stat().st_mode & 0o777 for path in home.iterdir()} == {
             'key.pem': 0o640, 'certificate.pem': 0o644, 'ca.pem': 0o644}
         assert {(path.owner(), path.group()) for path in home.iterdir()} == {(USER, GROUP)}
@@ -123,6 +125,7 @@ def test_the_files_have_owner_and_modes_and_come_again_when_they_are_lost(pair, 
         (home / 'key.pem').chmod(0o666)
         (home / 'ca.pem').unlink()
         look(pair, ZERO)
+    (services / 'reload').write_text('true')
 
 
 def test_until_the_service_has_its_certificate_the_unit_waits_and_confirms_nothing(pair, services):
