@@ -1,9 +1,23 @@
-"""The easy-rsa example, built once for all of its tests."""
+"""The examples, built once for all of their tests."""
+import fcntl
+import os
+
 import pytest
 
 from charm_build import build
 from easyrsa_units import Units
 from world import TESTS
+
+
+@pytest.fixture(scope='session')
+def built(tmp_path_factory):
+    """The example, which of several processes the first to come here builds for all."""
+    home = tmp_path_factory.getbasetemp()
+    home = home.parent if 'PYTEST_XDIST_WORKER' in os.environ else home
+    with open(str(home / 'built.lock'), 'w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        charm = home / 'built/tls-example'
+        return charm if charm.is_dir() else build(TESTS / 'example', home / 'built')
 
 
 @pytest.fixture(scope='session')

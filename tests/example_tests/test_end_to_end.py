@@ -20,11 +20,6 @@ from world import ROOT, TESTS, request
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('end to end')]
 
 
-@pytest.fixture(scope='module')
-def built(tmp_path_factory):
-    return build(TESTS / 'example', tmp_path_factory.mktemp('built') / 'charm')
-
-
 def test_the_picture_in_the_readme_is_what_happens(built):
     shown, = re.findall('```mermaid\n(sequenceDiagram\n.*?)```', (ROOT / 'README.md').read_text(),
                         re.DOTALL)

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from charm_build import build
 from deployed import act, chain, clock, deploy, look, parties, party, served, tampering
 from handshake import Party, shake_hands
 from world import TESTS
@@ -24,8 +23,7 @@ STEPS = 'new-ca', 'reissue', 'drop-old-ca'
 
 
 @pytest.fixture(scope='module')
-def three(tmp_path_factory):
-    built = build(TESTS / 'example', tmp_path_factory.mktemp('built') / 'charm')
+def three(built, tmp_path_factory):
     with deploy(built, tmp_path_factory.mktemp('three') / 'units', 3) as juju:
         look(juju, *UNITS)
         yield juju

@@ -6,18 +6,11 @@ from itertools import permutations
 
 import pytest
 
-from charm_build import build
 from deployed import deploy, parties, party, renew, served
 from fakejuju import Juju
 from handshake import openssl, shake_hands
-from world import TESTS
 
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('life')]
-
-
-@pytest.fixture(scope='module')
-def built(tmp_path_factory):
-    return build(TESTS / 'example', tmp_path_factory.mktemp('built') / 'charm')
 
 
 @pytest.fixture(scope='module')

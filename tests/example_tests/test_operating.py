@@ -10,19 +10,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from charm_build import build
 from deployed import act, chain, clock, deploy, look, party, served, tampering
 from fakejuju.forked import ForkedJuju
-from world import TESTS
 
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('operating')]
 
 ZERO, ONE, TWO = UNITS = ['tls-example/{}'.format(number) for number in range(3)]
-
-
-@pytest.fixture(scope='module')
-def built(tmp_path_factory):
-    return build(TESTS / 'example', tmp_path_factory.mktemp('built') / 'charm')
 
 
 @pytest.fixture(scope='module')
@@ -219,6 +212,20 @@ def test_a_new_key_comes_into_use_with_its_certificate(three):
     served(three)
     assert act(three, ONE, 'new-key')[0] == 'completed'
     three.settle()
+    served(three)
+
+
+def test_after_a_refusal_there_is_another_new_key(three, tamper):
+    tamper(three, ZERO, 'import pki\n\ndef refuse(*_):\n'
+                        '    raise pki.BadRequest("not this one")\n\npki.sign = refuse')
+    before = key(three, ONE)
+    assert act(three, ONE, 'new-key')[0] == 'completed'
+    three.settle()
+    assert 'not this one' in three.status(ONE)[1] and key(three, ONE) == before
+    tamper(three, ZERO, '')
+    assert act(three, ONE, 'new-key')[0] == 'completed'
+    three.settle()
+    assert key(three, ONE) != before
     served(three)
 
 

@@ -46,7 +46,7 @@ def ask_anew(tls):
 
 
 def ask_with_new_key(tls):
-    if pki_files.NEW_KEY.exists():
+    if pki_files.NEW_KEY.exists() and not tls.get_refusal():
         raise pki.Fault('a new key waits for its certificate already')
     if not options.bag_of(hookenv.local_unit()):
         raise pki.Fault('there is no relation yet')
