@@ -198,6 +198,7 @@ def test_the_ca_is_changed_without_a_gap(three):
     assert old not in {each.ca.read_text() for each in parties(three)}
 
 
+@pytest.mark.slow
 def test_an_old_ca_is_not_dropped_while_the_leader_sees_it_in_use(three):
     leader = three.model.leader
     act(three, leader, 'new-ca')

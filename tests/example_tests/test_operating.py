@@ -154,7 +154,7 @@ def test_where_the_secret_is_gone_nothing_is_signed_until_somebody_asks_for_a_ne
     assert all(old not in chain(three, unit, 'ca') for unit in UNITS)
 
 
-@pytest.mark.parametrize('version', ['3.6.8', '4.1.0'])
+@pytest.mark.parametrize('version', [pytest.param('3.6.8', marks=pytest.mark.slow), '4.1.0'])
 def test_old_revisions_of_the_secret_are_removed_with_the_keys_in_them(built, tmp_path, version):
     with deploy(built, tmp_path / 'units', 2, version=version) as juju:
         juju.execute_command(ZERO, 'secret-add --label password word=pass')

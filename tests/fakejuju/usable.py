@@ -36,11 +36,13 @@ def open_charm(path, target, version):
 def expect_built(directory, path):
     """Refuse a layer, or another source of a charm, which has yet to be built."""
     sources = 'layer.yaml', 'charmcraft.yaml', 'metadata.yaml'
-    if not (directory / 'hooks').is_dir() and not (directory / 'dispatch').exists() \
+    # A layer may have some hooks of its own.
+    hooks = 'hooks/install' if (directory / 'layer.yaml').exists() else 'hooks'
+    if not any((directory / name).exists() for name in (hooks, 'dispatch')) \
             and any((directory / name).exists() for name in sources):
-        raise Unusable('the charm at {} is not built, for it has neither hooks nor dispatch: run '
+        raise Unusable('the charm at {} is not built, for it has neither {} nor dispatch: run '
                        'charm-build (or charmcraft pack), and name the charm that it makes'
-                       .format(path))
+                       .format(path, hooks))
 
 
 def expect_harmless(directory, path):

@@ -106,7 +106,7 @@ def test_statuses_warnings_and_errors_are_told(tmp_path):
 def test_a_layer_that_is_not_built_is_refused():
     done = fakejuju(TESTS / 'example')
     assert done.returncode == 1 and done.stderr == (
-        'ERROR the charm at {} is not built, for it has neither hooks nor dispatch: run '
+        'ERROR the charm at {} is not built, for it has neither hooks/install nor dispatch: run '
         'charm-build (or charmcraft pack), and name the charm that it makes\n'.format(
             TESTS / 'example'))
 

@@ -80,7 +80,7 @@ def test_the_lines_to_build_and_deploy_do_so(shell, published, tmp_path):
     assert manifest == USED[2]
 
 
-@pytest.mark.once
+@pytest.mark.slow
 def test_the_lines_for_a_controller_build_the_charm_and_leave_nothing_behind(shell, tmp_path):
     lines, = re.findall('^```\n(.*?JUJU=real.*?)^```$', (TESTS / 'RELEASE.md').read_text(),
                         re.DOTALL | re.MULTILINE)

@@ -52,13 +52,13 @@ def search(charm, directory, record_property, units, at_rest, *kinds, keys='disk
 @pytest.mark.once
 @pytest.mark.parametrize('at_rest, kinds', [
     (REST, [LEADER, COMMIT, DEPARTURE]),
-    (REST, [LEADER, DEPARTURE, RENEWAL]),
+    pytest.param(REST, [LEADER, DEPARTURE, RENEWAL], marks=pytest.mark.slow),
     (REST, [LEADER, COMMIT, RENEWAL]),
     (REST, [COMMIT, DEPARTURE, RENEWAL]),
     (REST, [LEADER, COMMIT, REISSUE, SLOW]),
     (NOTHING, [COMMIT, REFUSAL]),
     (REST, [TWICE, FORGOTTEN, RENEWAL]),
-    (REST, [DISK, BAG, COMMIT, RENEWAL]),
+    pytest.param(REST, [DISK, BAG, COMMIT, RENEWAL], marks=pytest.mark.slow),
 ])
 def test_two_units_in_every_order(charm, tmp_path, record_property, at_rest, kinds):
     search(charm, tmp_path / 'model', record_property, 2, at_rest, *kinds)
