@@ -356,7 +356,7 @@ class UnitSide(Relation):
         outcome = {'refused': answer.refusal} if answer.refusal else TAKEN if is_taken else {}
         is_new = outcome != record.outcome or answer.certificate not in (
             None, unitdata.kv().get(key))
-        # The record can be behind the own bag, which is read where there is something to take.
+        # The own bag may hold a later request than the record. It is read for a new answer only.
         if answers is not None and is_new and request_in(self.bag(unit=self.unit))[0] == record.id:
             record.outcome = outcome
             if answer.certificate:

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from charm_build import build
+from deployed import tampering
 from easyrsa_units import Units
 from world import TESTS
 
@@ -18,6 +19,13 @@ def built(tmp_path_factory):
         fcntl.flock(lock, fcntl.LOCK_EX)
         charm = home / 'built/tls-example'
         return charm if charm.is_dir() else build(TESTS / 'example', home / 'built')
+
+
+@pytest.fixture
+def tamper():
+    """tamper(juju, unit, code): until the test ends, each hook of that unit runs this first."""
+    with tampering() as tamper:
+        yield tamper
 
 
 @pytest.fixture(scope='session')

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from deployed import act, chain, clock, deploy, look, parties, party, served, tampering
+from deployed import act, chain, clock, deploy, look, parties, party, served
 from handshake import Party, shake_hands
 from world import TESTS
 
@@ -27,12 +27,6 @@ def three(built, tmp_path_factory):
     with deploy(built, tmp_path_factory.mktemp('three') / 'units', 3) as juju:
         look(juju, *UNITS)
         yield juju
-
-
-@pytest.fixture
-def tamper():
-    with tampering() as tamper:
-        yield tamper
 
 
 def copied(one, directory):

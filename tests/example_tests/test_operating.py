@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from deployed import act, chain, clock, deploy, look, party, served, tampering
+from deployed import act, chain, clock, deploy, look, party, served
 from fakejuju.forked import ForkedJuju
 
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('operating')]
@@ -23,12 +23,6 @@ def three(built, tmp_path_factory):
     with deploy(built, tmp_path_factory.mktemp('three') / 'units', 3) as juju:
         look(juju, *UNITS)
         yield juju
-
-
-@pytest.fixture
-def tamper():
-    with tampering() as tamper:
-        yield tamper
 
 
 def key(juju, unit):

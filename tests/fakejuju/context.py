@@ -26,7 +26,8 @@ class Context:
         name = hook.name if hook.kind != 'exec' else \
             'run-commands' if model.major < 3 else 'juju-exec'
         self.id = '{}-{}-{}'.format(unit, name, uuid.uuid4().hex)
-        # Of the own bags, as first read in this hook, with its writes in it; '' deletes.
+        # {(relation id, is the application's): the bag as this hook first read it, with the hook's
+        # own writes; '' is a key that it deletes}.
         self.own_bags: Dict[Tuple[str, bool], Dict[str, str]] = {}
         self.app_written: Set[str] = set()  # relation ids
         self.secret_writes = []  # callables that change the model

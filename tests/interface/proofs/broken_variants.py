@@ -27,6 +27,9 @@ class Variant(NamedTuple):
         return path
 
 
+# What a unit does while it cannot read both bags.
+UNREAD = '        if bag is None or answers is None:\n            return False\n'
+
 VARIANTS = [
     Variant('the answer is in the unit bag of the leader',
             'p1_units_wait_for_a_leader_that_comes_late',
@@ -183,27 +186,21 @@ VARIANTS = [
             'p15_a_request_of_a_script_that_fails_counts_whatever_the_number',
             [("    is_other = text and number in (0, record.number) and",
               "    is_other = number == record.number and")]),
-    # What cannot be read counts as empty.
-    Variant('the own bag that cannot be read counts as empty',
+    Variant('a unit takes its own bag for empty if it cannot read it',
             'p15_no_older_request_is_published_over_one_that_could_not_be_read',
-            [("        if bag is None or answers is None:\n            return False\n"
-              "        csr, number,",
-              "        bag, answers = bag or {}, answers or {}\n        csr, number,")],
+            [(UNREAD, "        bag, answers = bag or {}, answers or {}\n")],
             {'unit': 'tls/1', 'call': range(1, 9)}),
-    Variant('the request of the original that cannot be read is none',
+    Variant('a unit that cannot read the request of the original forgets it',
             'p11_a_request_of_the_original_that_could_not_be_read_is_adopted_later',
-            [("        if bag is None or answers is None:\n            return False\n"
-              "        csr, number,",
-              "        bag, answers = bag or {}, answers or {}\n        csr, number,")],
+            [(UNREAD, "        bag, answers = bag or {}, answers or {}\n")],
             {'keys': '', 'call': range(1, 9)}),
-    Variant('the application bag that cannot be read counts as empty',
+    Variant('a unit takes the application bag for empty if it cannot read it',
             'p2_what_was_planted_beside_the_next_id_is_not_taken',
-            [("        if bag is None or answers is None:\n            return False\n"
-              "        csr, number,",
-              "        if bag is None:\n            return False\n        answers = answers or {}\n"
-              "        csr, number,")],
+            [(UNREAD,
+              "        if bag is None:\n            return False\n"
+              "        answers = answers or {}\n")],
             {'call': range(1, 9)}),
-    Variant('the bag of a peer that cannot be read counts as empty',
+    Variant('a leader takes the bag of a peer for empty if it cannot read it',
             'p4_what_was_handed_out_stays_so_while_the_units_bag_cannot_be_read',
             [("for unit, bag in bags if bag is not None]:", "for unit, bag in bags]:"),
              ("if not request_id and CSR_NUMBER in bag:",
