@@ -271,6 +271,12 @@ def test_the_default_run_has_all_tests_but_those_with_an_environment_of_their_ow
     assert '-m "once and not slow"' in tox['testenv:once']['commands']
 
 
+def test_a_test_that_becomes_slow_finds_what_it_needs(tox):
+    assert '{[testenv:once]deps}' in tox['testenv:slow']['deps'].split()
+    for key in ('commands_pre', 'set_env', 'allowlist_externals'):
+        assert tox['testenv:slow'][key] == tox['testenv:once'][key]
+
+
 def test_a_run_without_a_test_of_a_promise_proves_nothing(tmp_path):
     numbers = re.findall(r'^- \*\*P(\d+) ', README, re.MULTILINE)
     names = ['tests/test_promises_x.py::test_p{}_x[1]'.format(number) for number in numbers]
