@@ -204,8 +204,10 @@ class History:
         agent = model.units.get(unit)
         alive = agent and agent.life == 'alive'
         bag = juju.bag(unit)
-        # Without unitdata the interface adopts what the original published; the key is the layer's.
-        has_backup = self.world.keys or not asked_in(bag) or 'csr_number' in bag
+        # Without unitdata the interface adopts what the original published; the key is the layer's,
+        # and is in unitdata where it is not on the disk.
+        is_ours = not asked_in(bag) or 'csr_number' in bag
+        has_backup = is_ours or self.world.keys
         if kind in HOOK_FAULTS:
             if unit in juju.units() and juju.next_hook(unit):
                 self.run(unit, kind, *arguments)
@@ -223,11 +225,11 @@ class History:
                 juju.skip(unit)
         elif kind == 'restore' and alive and has_backup:
             juju.restore_unitdata(unit, min(arguments[0], len(juju.history[unit]) - 1))
-        elif kind == 'restore_disk' and alive and has_backup:
+        elif kind == 'restore_disk' and alive and is_ours:
             self.world.restore_disk(unit, min(arguments[0], len(juju.history[unit]) - 1))
         elif kind == 'lose' and alive and has_backup:
             juju.lose_unitdata(unit)
-        elif kind == 'lose_disk' and alive and has_backup:
+        elif kind == 'lose_disk' and alive and is_ours:
             self.world.lose_disk(unit)
         elif kind == 'snapshot':
             self.snapshots.append(juju.bags())
