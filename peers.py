@@ -21,11 +21,11 @@ Relation data, called a *bag* below, has these keys:
                        certificate_in_use             SHA-256 of the certificate it confirmed
     the application's  [unit-name]_signed_certificate the leader; that unit: certificates, PEM
                        [unit-name]_refusal            the leader; that unit: why there is none
-                       [unit-name]_csr_id             the request that either answers: N-DIGEST;
+                       [unit-name]_csr_id             the id of the answered request: N-DIGEST;
                                                       or reissue-TOKEN: to be answered again
 
-DIGEST is the SHA-256 of the CSR's text, so an id says what was asked. A certificate beside another
-id is never taken for an answer to this CSR, whatever was restored, reused or replayed. N only says
+DIGEST is the SHA-256 of the CSR's text, so an id says what was asked. Only a certificate beside the
+id of a CSR is taken for the answer to it, whatever was restored, reused or replayed. N only says
 which of two requests is newer. An *answer* is an id beside a certificate or a refusal that a unit
 can take; anything less counts as nothing. The rest follows by comparison:
 
@@ -39,13 +39,13 @@ can take; anything less counts as nothing. The rest follows by comparison:
 Answers are in the application bag because only the leader can write it, and because it outlives
 the leader. Nothing in a unit's bag could prove who leads.
 
-The record of a unit is a cache; the bags are the truth. Hooks are skipped, run twice or not
-committed, and disks and controllers are restored, so whatever the record holds is checked again.
-Most hooks look only at what they tell of. A full look, in `update-status` at the latest, works
-everything out from the bags. A bag that cannot be read is unknown, which is not the same as
-empty: it decides nothing, and a later look does.
+The record of a unit, which is what it remembers, is a cache; the bags are the truth. Hooks are
+skipped, run twice or not committed, and disks and controllers are restored, so whatever the record
+holds is checked again. Most hooks look only at what they are about. A full look, in `update-status`
+at the latest, works everything out from the bags. A bag that cannot be read is unknown, which is
+not the same as empty: nothing is decided by it, and a later look decides.
 
-"JSRC A11" and the like are rules of Juju; tests/fakejuju lists them with their sources.
+"JSRC A11" and the like are rules of Juju; tests/fakejuju/RULES.md lists them with their sources.
 """
 import hashlib
 import os
@@ -63,7 +63,7 @@ CREATE = 'create certificate signing request'
 SIGN = 'sign certificate signing request'
 AVAILABLE = 'signed certificate available'
 
-# Keys of a unit's bag; then those of the application bag, of which the first is in unitdata, too.
+# Keys of a unit's bag; then those of the application bag. The first of these is in unitdata, too.
 CSR, CSR_NUMBER, IN_USE = 'csr', 'csr_number', 'certificate_in_use'
 CERTIFICATE, REFUSAL, ANSWER_ID = '{}_signed_certificate', '{}_refusal', '{}_csr_id'
 
@@ -71,7 +71,7 @@ CERTIFICATE, REFUSAL, ANSWER_ID = '{}_signed_certificate', '{}_refusal', '{}_csr
 SERVER_CERT, RECORD = 'tls.server.certificate', 'interface.tls'
 TAKEN = {'taken': True}  # an outcome
 
-# The size in bytes of a request or an answer, also of what peers send; and of a refusal.
+# The most bytes of a request or a certificate, also of one that a peer wrote; and of a refusal.
 MAX_BYTES, MAX_REASON = 64 * 1024, 1024
 REQUEST_LABELS = ('CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')
 CERTIFICATE_LABELS = ('CERTIFICATE',)
@@ -83,18 +83,20 @@ BASE64 = '(?:[0-9A-Za-z+/]{4})*(?:[0-9A-Za-z+/]{2}==|[0-9A-Za-z+/]{3}=)?\\Z'
 PRIVATE_KEY = (r'(?:-{0,5} ?BEGIN .*PRIVATE[ \t]+KEY([ \t]+BLOCK)?[ \t]*----|Private-Key:'
                r'|PuTTY-User-Key-File-|Private-Lines:)')
 
-# How many digits of N are believed. In an answer's id they are fewer than in a unit's own bag, and
-# there fewer than a leader reads: so a unit can outnumber whatever stands there.
+# The most digits of an N that counts: in an answer's id, in a unit's own bag as the unit reads it,
+# and as a leader reads it. Each is more than the one before, so a unit can outnumber any N that
+# counts.
 ANSWER_DIGITS, OWN_DIGITS, REQUEST_DIGITS = 15, 17, 18
 MOST_DIGESTS = 20  # of the answers to one unit that a leader remembers
 
-# In these hooks the unit may be in no relation yet, and Juju may list one that it must not touch.
+# In these hooks the unit may be in no relation, though Juju lists one; that one must not be
+# touched.
 EARLY = ('install', '-storage-attached')
 FULL_LOOK = ('update-status', 'leader-elected', 'upgrade-charm')
 # Only these hooks ask a refused unit for another CSR, so no layer can loop.
 ASK_AGAIN = ('update-status', 'config-changed')
 
-Bag = Dict[str, Optional[str]]  # None is a key that this hook has deleted
+Bag = Dict[str, Optional[str]]  # None: this hook has deleted the key
 
 
 # Texts.
@@ -104,15 +106,16 @@ def fault_in(text: str, labels: Tuple[str, ...]) -> Optional[str]:
     """What is wrong with `text` as PEM blocks of these labels, or None.
 
     Text around the blocks is legal, and so are several blocks. The openssl command reads whatever
-    passes (behind a BOM from version 3 on). The content of a block is not looked at.
+    passes (after a byte order mark, only from version 3 on). What a block decodes to is not looked
+    at.
     """
     size = len(text.encode('utf-8', 'replace'))
     if size > MAX_BYTES:
         return 'it has {} bytes, more than {}'.format(size, MAX_BYTES)
-    # A database that ends a text at a NUL would have the unit ask for ever.
+    # If a database ends the text at a NUL, the unit asks for ever.
     if re.search('[\0\ud800-\udfff]', text):
         return 'it has a NUL, or is not encodable as UTF-8'
-    # At the start of a line only: a subject that a leader quotes may say anything.
+    # At the start of a line only: text beside a certificate may quote any subject.
     if re.search('^\ufeff?(?:\\w+ (?=Private))?' + PRIVATE_KEY, text, re.I | re.M):
         return 'it holds a private key, and everybody in the model can read relation data'
     blocks = re.findall(PEM_BLOCK, text, re.M)
@@ -125,7 +128,7 @@ def fault_in(text: str, labels: Tuple[str, ...]) -> Optional[str]:
 
 
 def requests_in(text: str) -> List[str]:
-    """The base64 of the request blocks of `text`, however a signer has laid it out."""
+    """The base64 in the request blocks of `text`, however the lines of these are broken."""
     blocks = re.findall('-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----([^-]*)-----END', text)
     return [re.sub('[^0-9A-Za-z+/]', '', body) for body in blocks]
 
@@ -139,7 +142,7 @@ def fit_reason(reason: str) -> str:
 
 
 def is_reason(text: str) -> bool:
-    """Whether a unit takes `text` for the reason of a refusal."""
+    """Whether a unit accepts `text` as the reason of a refusal."""
     return len(text.encode('utf-8', 'replace')) <= MAX_REASON and text.strip() != '' \
         and not re.search('\0|' + PRIVATE_KEY, text, re.I)
 
@@ -147,7 +150,7 @@ def is_reason(text: str) -> bool:
 # The rules of the wire: plain values in, plain values out.
 
 class Answer(NamedTuple):
-    """What a unit can take; Answer() is none."""
+    """An answer that a unit can take; Answer() stands for none."""
     id: Optional[str] = None    # of the request that it is for
     number: int = 0             # N of that id, 0 if it has too many digits to be believed
     certificate: Optional[str] = None
@@ -163,7 +166,7 @@ def id_of(number: int, csr: str) -> str:
 
 
 def number_in(text: Optional[str], digits: int) -> int:
-    """The N that is written there with at most so many digits, or 0."""
+    """The N that `text` is, or 0 if it is none or has more than that many digits."""
     return int(text) if text and re.match('[1-9][0-9]{,%d}\\Z' % (digits - 1), text) else 0
 
 
@@ -179,14 +182,14 @@ def keys_of(unit: str) -> List[str]:
 
 
 def values_in(bag: Bag, unit: str) -> List[Optional[str]]:
-    """[certificate, refusal, id] as they stand there for that unit, usable or not."""
+    """[certificate, refusal, id] in the application bag for that unit, usable or not."""
     return [bag.get(key) for key in keys_of(unit)]
 
 
 def answer_in(bag: Bag, unit: str) -> Answer:
-    """The answer that stands there for that unit.
+    """The answer that stands in the application bag for that unit.
 
-    A certificate that is not sound is no answer, also where a refusal stands beside it.
+    A certificate that is not usable is no answer, even with a refusal beside it.
     """
     certificate, refusal, request_id = values_in(bag, unit)
     match = re.match('([1-9][0-9]*)-[0-9a-f]{64}\\Z', request_id or '')
@@ -198,39 +201,39 @@ def answer_in(bag: Bag, unit: str) -> Answer:
 
 
 def waits(request_id: str, answer: Answer) -> bool:
-    """Whether that request needs an answer beside the one that stands there."""
+    """Whether that request needs another answer than this one, which stands in the bag."""
     number = number_in(request_id.split('-')[0], REQUEST_DIGITS)
     return request_id != answer.id and number >= answer.number
 
 
 def next_number(csr: str, last: int, stands: Optional[str]) -> int:
-    """The N for a new request, greater than `last`; its id is not the one that stands there."""
+    """The N for a new request: greater than `last`, and such that its id is not `stands`."""
     return last + 2 if id_of(last + 1, csr) == stands else last + 1
 
 
 def next_step(record: 'Record', unit: str, bag: Bag, answers: Bag, asks: bool) -> tuple:
     """What becomes of a unit's own request: (CSR, N, whether to publish that).
 
-    It follows from the unit's record, its own bag and the application bag, row by row. `asks`:
+    It follows from the unit's record, its own bag and the application bag, case by case. `asks`:
     the layer has made the request in this hook, so whatever is in the bag is older.
     """
     csr, text, answered = bag.get(CSR), bag.get(CSR_NUMBER), answer_in(answers, unit).number
-    stands = answers.get(ANSWER_ID.format(unit))  # of any length, beside anything or nothing
+    stands = answers.get(ANSWER_ID.format(unit))  # however long, with or without an answer
     number = number_in(text, OWN_DIGITS)
     last, is_later = max(number, record.number), number > record.number
     # Nothing is remembered, and the bag has what the original published: adopt that.
     if not (record.csr or last or text) and csr and not fault_in(csr, REQUEST_LABELS):
         return csr, next_number(csr, answered, stands), True
-    # The bag has a later request, or another one under this number or one that is not believed:
-    # something was restored, and only the layer knows which key it has.
+    # The bag has a later request, or another request under this number or under one that does not
+    # count: something was restored, and only the layer knows which key there is.
     is_other = text and number in (0, record.number) and not record.unpublished
     if not record.csr or csr != record.csr and not asks and (is_later or is_other):
         return None, last, False
-    # The request has no number yet, or an answer under a greater one leaves it without its own.
+    # The request has no number yet, or an answer with a greater one keeps it from being answered.
     if record.unpublished or answered > last and (is_later or record.outcome != TAKEN):
         return record.csr, next_number(record.csr, max(last, answered), stands), True
-    # The bag has this request under a later number, which counts; or an earlier one, or none. (Of
-    # the greatest number a digit is not read.)
+    # The bag has this request under a later number, which counts; or under an earlier one, or none:
+    # publish it. (The number after the greatest that is read has a digit more.)
     return record.csr, last, number < last and text != str(last)
 
 
@@ -267,7 +270,7 @@ class Record:
 
     relation: Optional[str] = None   # relation id
     csr: Optional[str] = None        # the current request; None: the layer is to make one
-    number: int = 0                  # its N; of a request that is not published, that of the last
+    number: int = 0                  # its N; while it is unpublished, that of the last
     unpublished: bool = False        # the request has no N yet: a later look publishes it
     # Of the request: none yet, TAKEN, or {'refused': reason}.
     outcome: dict = field(default_factory=dict)
@@ -281,9 +284,9 @@ class Record:
 
     @classmethod
     def load(cls) -> 'Record':
-        """The record in unitdata; a new one if that has another shape, a later version's perhaps.
+        """The record in unitdata; a new one if that has another shape, perhaps of a later version.
 
-        What an earlier version did not know takes its default.
+        A field that an earlier version did not have takes its default.
         """
         stored, shape = unitdata.kv().get(RECORD), vars(cls(relation='', csr='', context=''))
         known = {key: value for key, value in (stored if isinstance(stored, dict) else {}).items()
@@ -301,18 +304,18 @@ class Record:
 
 
 class Relation:
-    """What Juju shows of the peer relation that the record names, and what it takes.
+    """Reads and writes the bags of the peer relation that the record names.
 
-    None is "cannot be read", and means nothing else; so it is where there is no relation. The
-    relation id is always passed, since the running hook may be another relation's.
+    None means "cannot be read", and nothing else; it is returned where there is no relation, too.
+    The relation id is always passed, since the running hook may be another relation's.
     """
 
     def __init__(self, record: Record):
         self.record, self.unit, self.app = record, hookenv.local_unit(), hookenv.application_name()
 
     def bag(self, **owner: str) -> Optional[Bag]:
-        """The bag of `unit` or of `app`, with what this hook has written. It is read whole: for
-        one key, too, Juju fetches all of it."""
+        """The bag of `unit` or of `app`, with what this hook has written. It is read whole, as Juju
+        fetches all of it even for one key."""
         rid = self.record.relation
         return _read(hookenv.relation_get, rid=rid, **owner) if rid else None
 
@@ -347,7 +350,7 @@ class UnitSide(Relation):
         return True
 
     def take(self) -> None:
-        """Store and announce the answer to the request, if the unit has not got it yet."""
+        """Store and announce the answer to the request, if the unit does not have it yet."""
         record, key = self.record, CERTIFICATE.format(self.unit)
         answers = self.bag(app=self.app) if record.id else None
         answer = answer_in(answers or {}, self.unit)
@@ -356,7 +359,7 @@ class UnitSide(Relation):
         outcome = {'refused': answer.refusal} if answer.refusal else TAKEN if is_taken else {}
         is_new = outcome != record.outcome or answer.certificate not in (
             None, unitdata.kv().get(key))
-        # The own bag may hold a later request than the record. It is read for a new answer only.
+        # The unit's bag may hold a later request than the record. It is read only for a new answer.
         if answers is not None and is_new and request_in(self.bag(unit=self.unit))[0] == record.id:
             record.outcome = outcome
             if answer.certificate:
@@ -365,13 +368,13 @@ class UnitSide(Relation):
 
 
 class LeaderSide(Relation):
-    """The requests of all units. Where a unit does not lead nothing waits, nothing is published."""
+    """The requests of all units. On a unit that does not lead, nothing waits or is published."""
 
     def answers(self) -> Optional[Bag]:
         """The application bag, if this unit leads; None if it does not, or if that is unknown.
 
-        In Juju 4 a leader that has lost the lease cannot read it (JSRC A11). Within a hook
-        leadership may go, but not come: a write fails then.
+        In Juju 4 a leader that has lost the lease cannot read it (JSRC A11). Within a hook,
+        leadership may be lost, but not won; once it is lost, a write fails.
         """
         leads = _read(hookenv.cached(hookenv.is_leader))
         self.record.leads = self.record.leads if leads is None else leads
@@ -393,7 +396,7 @@ class LeaderSide(Relation):
     def see_off(self, unit: str) -> None:
         """Forget `unit`, which has departed. Delete its answer if it is the one that leaves.
 
-        A unit that leaves runs departed for each peer, and those stay.
+        A unit that is leaving runs a departed hook for each peer, but the peers stay.
         """
         self.record.waiting.pop(unit, None)
         self.record.handed_out.pop(unit, None)
@@ -402,10 +405,10 @@ class LeaderSide(Relation):
             self.write(dict.fromkeys(keys_of(unit)), app=True)
 
     def survey(self, units: Optional[Set[str]] = None) -> Set[str]:
-        """Judge afresh whose requests wait: every member's, or those of `units`.
+        """Work out again whose requests wait, among all members or among `units`.
 
-        It refuses what is malformed, and deletes the answers to units that are gone. Returns the
-        units; none if this unit does not lead, or cannot write.
+        Refuses what is malformed, and deletes the answers to units that are gone. Returns the units
+        that it looked at; none if this unit does not lead, or cannot write.
         """
         record, answers, settings = self.record, self.answers(), {}
         if answers is None:
@@ -432,8 +435,9 @@ class LeaderSide(Relation):
     def _members(self, answers: Bag) -> Tuple[Set[str], Set[str]]:
         """(the members, those who are gone and have an answer); forgets who is no member.
 
-        In Juju 4 relation-list goes on listing units that are gone (JSRC F1); goal-state drops
-        them. To a unit of a subordinate charm it shows none, so it has to list this very unit.
+        In Juju 4 relation-list goes on listing units that are gone (JSRC F1); goal-state does not.
+        To a unit of a subordinate charm it shows no units, so it counts only if it lists this very
+        unit.
         """
         record, listed = self.record, _read(hookenv.related_units, self.record.relation)
         expected = set((_read(hookenv.goal_state) or {}).get('units') or ())
@@ -460,7 +464,8 @@ class LeaderSide(Relation):
         new = dict(zip(keys_of(unit), (*answer, request_in(self.bag(unit=unit))[0])))
         digests = [digest_of(new, unit), digest_of(answers, unit), *order[1:]]
         self.record.handed_out[unit] = [order[0], *list(dict.fromkeys(digests))[:MOST_DIGESTS]]
-        # Until a later hook has seen it in the bag, the leader's own that is replaced included.
+        # It waits until a later hook has seen the answer in the bag; so a leader also takes what
+        # replaces its own.
         self.record.waiting[unit] = new[ANSWER_ID.format(unit)]
         return None if self.write(new, app=True) else 'a hook tool failed, see above'
 
@@ -490,8 +495,8 @@ class TlsPeers(RelationBase):
     """
 
     def __init__(self, relation_name, conversations=None):
-        # Not the base class's, which without conversations joins one from whatever hook is
-        # running, another relation's included. None is needed here: every call names its unit.
+        # Without conversations, the base class's would join one from whatever hook is running, even
+        # one of another relation. None is needed here: every call names its unit.
         self._relation_name, self._conversations = relation_name, []
 
     # For every unit.
@@ -499,11 +504,11 @@ class TlsPeers(RelationBase):
     def set_csr(self, csr: str) -> None:
         """Ask for a certificate: publish `csr` (PEM text) as this unit's request.
 
-        The leader finds it in `get_csr_map()`. Its answer arrives as "signed certificate
-        available" in a later hook; until then the certificate in use stays in unitdata. While the
-        request waits, the same text changes nothing, and another text replaces it. After the
-        answer any call is a new request, with the same text, too: that is how to renew. A CSR
-        that was refused (see `get_refusal`) is not published again, and the log says so.
+        The leader finds it in `get_csr_map()`. Its answer arrives as "signed certificate available"
+        in a later hook; until then the certificate in use stays in unitdata. While the request
+        waits, the same text changes nothing, and another text replaces it. After the answer every
+        call is a new request, even with the same text: that is how to renew. A CSR that was refused
+        (see `get_refusal`) is not published again, and the log says so.
 
         If the request cannot be published now (there is no relation yet, or a hook tool fails),
         it is kept, and a later hook publishes it: `update-status` at the latest.
@@ -539,9 +544,9 @@ class TlsPeers(RelationBase):
         """Tell the leader that the certificate of `get_signed_cert()` is in use.
 
         Optional. Call it in `update-status`, or where somebody waits for it, as in a change of CA:
-        each new certificate costs every peer a `changed` hook. The leader then has `in_use` True
-        for this unit in `get_requests()`. Nothing happens without a certificate or a relation, or
-        if that certificate is confirmed already.
+        each certificate that is confirmed costs every peer a `changed` hook. The leader then has
+        `in_use` True for this unit in `get_requests()`. Nothing happens without a certificate or a
+        relation, or if that certificate is confirmed already.
         """
         with self._opened() as (unit, _):
             certificate, bag = self.get_signed_cert(), unit.bag(unit=unit.unit)
@@ -553,7 +558,7 @@ class TlsPeers(RelationBase):
 
         While there is a reason, each `update-status` and `config-changed` sets "create certificate
         signing request": the layer is to ask with another CSR. The leader lifts the refusal by
-        `reissue`, or by a certificate after all.
+        calling `reissue`, or by signing after all.
         """
         with self._opened() as (unit, _):
             return unit.record.outcome.get('refused')
@@ -581,14 +586,15 @@ class TlsPeers(RelationBase):
         """Answer the request of `unit_name`: the one that `get_csr_map()` last handed out here.
 
         `certificate` is PEM text, and reaches the unit as it is, with chain and text around the
-        blocks. For a request that this unit has answered it replaces the answer. With `csr`, the
-        CSR that the certificate was made for, it answers only if that is still the unit's request:
-        for layers that sign later, or elsewhere, and call `get_csr_map()` meanwhile. CSRs are
-        compared by the content of their blocks, not by line ends or the text around.
+        blocks. If this unit has answered that request already, the certificate replaces the answer.
+        With `csr`, the CSR that the certificate was made for, it answers only if that is still the
+        unit's request: for layers that sign later, or elsewhere, and call `get_csr_map()`
+        meanwhile. CSRs are compared by the content of their blocks, not by line ends or the text
+        around.
 
         Nothing is published, and the log says why, if the unit has asked anew or has left, if
         `get_csr_map()` on this unit handed out no request of it, if this unit no longer leads, or
-        if the answer in the bag is another than when the request was handed out or answered here
+        if the answer in the bag has changed since the request was handed out or answered here
         (another leader answered it, or `reissue` was called). What waits then is in
         `get_csr_map()`, here or on the leader.
 
@@ -599,7 +605,7 @@ class TlsPeers(RelationBase):
         self._answer('certificate', unit_name, csr, certificate, CERTIFICATE_LABELS)
 
     def refuse_csr(self, unit_name: str, reason: str, csr: Optional[str] = None) -> None:
-        """Answer the request of `unit_name` with a no; which request, and when not, as `set_cert`.
+        """Refuse the request of `unit_name`: the same request, and when not, as for `set_cert`.
 
         On that unit `get_refusal()` returns `reason`, and its next `update-status` or
         `config-changed` sets "create certificate signing request". A certificate in use stays.
@@ -625,13 +631,13 @@ class TlsPeers(RelationBase):
                 _log('{} for {} not published: {}'.format(what, unit_name, why_not))
 
     def reissue(self, unit_name: Optional[str] = None) -> None:
-        """Have the answered request of one unit, or of every unit, wait again; refused ones, too.
+        """Make the answered or refused request of one unit, or of every unit, wait again.
 
-        For example after a change of CA. The requests are back in `get_csr_map()`, on whatever
-        unit leads. Each unit keeps its certificate until `set_cert` brings another. What
-        `get_csr_map()` handed out before is not answered any more until it hands that out again;
-        a layer that signs later drops its open orders. It is part of this hook or action: if that
-        is not committed, nothing was reissued.
+        For example after a change of CA. The requests are back in `get_csr_map()`, on whatever unit
+        leads. Each unit keeps its certificate until `set_cert` brings another. What `get_csr_map()`
+        handed out before is not answered any more until it hands that out again; a layer that signs
+        later has to drop its open orders. All this is part of the hook or action: if that is not
+        committed, nothing was reissued.
 
         Raises TypeError if `unit_name` is not a str; ValueError if it is not the name of a unit of
         this application, if that unit has no answer, or if this unit does not lead, loses the
@@ -684,7 +690,7 @@ class TlsPeers(RelationBase):
     def look(self) -> None:
         """Bring record and flags in line with what the hook tells, or with all that is visible.
 
-        Once a hook: a second look would take what this hook has written for committed.
+        It runs once a hook: a second look would take what this hook has written for committed.
         """
         record, context = Record.load(), os.environ.get('JUJU_CONTEXT_ID')
         if context and context == record.context:
@@ -715,9 +721,10 @@ class TlsPeers(RelationBase):
     def _event(self, record: Record) -> Tuple[Optional[str], str]:
         """What this hook tells of the peer relation, and of which peer: ('changed', 'app/1').
 
-        The peer is '' where all of the relation changed, or the application bag. A newer relation
-        than the record's counts as created: that hook can be missed, since an agent that restarts
-        assumes it done. In Juju 3 one endpoint may have two ids; the newest counts.
+        The peer is '' if the hook is about the whole relation, or the application bag. A newer
+        relation than the record's counts as created: that hook can be missed, since an agent that
+        restarts assumes that it has run. In Juju 3 one endpoint may have two ids; the newest
+        counts.
         """
         relation, event = hookenv.relation_id(), hookenv.hook_name().rsplit('-', 1)[-1]
         if relation and (relation == record.relation or event == 'broken'):
@@ -745,21 +752,21 @@ class TlsPeers(RelationBase):
             record.relation = max(ids, key=self._number, default=None)
 
     def _number(self, relation_id: Optional[str]) -> int:
-        """-1 for another endpoint's, also for one that a refresh has renamed, and for none."""
+        """The number in the id; -1 for none, and for another endpoint, or one since renamed."""
         endpoint, _, number = (relation_id or '').partition(':')
         return int(number) if endpoint == self.relation_name else -1
 
     @contextmanager
     def _opened(self) -> Iterator[Tuple[UnitSide, LeaderSide]]:
-        """Both sides with the record, for a method to change; it is saved unless that raises.
+        """Both sides, for a method to change their record; it is saved unless the method raises.
 
-        Only those flags change that the change is about: a flag that the layer has cleared itself
-        would else come back at once, and its handler would run again and again.
+        Only flags that the change is about are touched: otherwise a flag that the layer has cleared
+        itself would come back at once, and its handler would run again and again.
         """
         _start()  # a layer's own atstart may call a method before
         record = Record.load()
         if hookenv.cache.get(RECORD, asdict(record)) != asdict(record):
-            hookenv.flush(str(record.relation))  # a handler in bash wrote: a process of its own
+            hookenv.flush(str(record.relation))  # a handler in bash, another process, wrote it
         leader = LeaderSide(record)
         before = leader.due().items()
         yield UnitSide(record), leader
@@ -781,7 +788,7 @@ def _flag(flag: str, endpoint: str, on=True) -> None:
 def _read(tool, *arguments, **named):
     """What a hook tool says; None and a line in the log if it fails.
 
-    A read that fails fails no hook: that would block the `update-status` that heals.
+    A failed read does not fail the hook: that would block the `update-status` that heals.
     """
     try:
         return tool(*arguments, **named)
@@ -813,7 +820,7 @@ def _log(message: str) -> None:
 def _start() -> None:
     """At the start of each hook, before any handler.
 
-    `@hook` on a method gets no object outside relation hooks, and runs in no defined order.
+    A method with `@hook` would get no object outside relation hooks, and run in no defined order.
     """
     endpoints = hookenv.role_and_interface_to_relations('peers', 'tls')
     if len(endpoints) > 1:
