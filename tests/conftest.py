@@ -1,5 +1,6 @@
 """Fixtures, and the header line with the versions that matter."""
-import subprocess
+import os
+import ssl
 from importlib.metadata import distributions
 
 import pytest
@@ -17,7 +18,7 @@ except (OSError, RuntimeError):
 
 pytest.register_assert_rewrite('world', 'wire')
 
-from world import METADATA, World, assemble  # noqa: E402 - its asserts are rewritten first
+from world import METADATA, TESTS, World, assemble  # noqa: E402 - its asserts are rewritten first
 
 
 def pytest_configure(config):
@@ -26,10 +27,9 @@ def pytest_configure(config):
 
 
 def pytest_report_header():
-    openssl = subprocess.run(['openssl', 'version'], stdout=subprocess.PIPE, check=True)
     versions = {each.metadata['Name']: each.version for each in distributions()}
     return 'charms.reactive {}, charmhelpers {}, {}'.format(
-        versions['charms.reactive'], versions['charmhelpers'], openssl.stdout.decode().strip())
+        versions['charms.reactive'], versions['charmhelpers'], ssl.OPENSSL_VERSION)
 
 
 def pytest_make_parametrize_id(val):
@@ -39,12 +39,21 @@ def pytest_make_parametrize_id(val):
 
 def pytest_collection_modifyitems(items):
     """The longest first, or at the end one of two workers has nothing to do. The tests of the
-    example in ops have no marks of ours: its directory is to be copied.
+    example in ops have no marks of ours: its directory is to be copied. Those in `integration` ask
+    the units, by the command openssl.
     """
     for item in items:
         if 'ops-example' in item.path.parts:
             item.add_marker('once')
+        if 'integration' in item.path.parts:
+            item.add_marker('openssl')
     items.sort(key=lambda item: item.path.name != 'test_every_order.py')
+
+
+def pytest_collection_finish(session):
+    """Where no test may use the command openssl, it fails."""
+    if not any(item.get_closest_marker('openssl') for item in session.items):
+        os.environ['PATH'] = '{}:{}'.format(TESTS / 'harness/without_openssl', os.environ['PATH'])
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from itertools import permutations
 from pathlib import Path
 
+from cryptography import x509
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -23,7 +24,7 @@ sys.path.append(str(Path(__file__).parent / 'harness'))
 
 from charm_build import build  # noqa: E402
 from fakejuju import Juju  # noqa: E402
-from handshake import Party, openssl, shake_hands  # noqa: E402
+from handshake import Party, impostor, shake_hands, verify  # noqa: E402
 from prerequisites import missing  # noqa: E402
 from world import AVAILABLE, CREATE, SIGN, TESTS  # noqa: E402
 
@@ -123,11 +124,10 @@ class Demo:
             table.add_column(column)
         for unit in juju.units():
             party = self.party(juju, unit)
-            openssl('verify', '-CAfile', str(party.ca), str(party.certificate))
-            text = openssl('x509', '-noout', '-subject', '-enddate', '-serial',
-                           '-nameopt', 'RFC2253', '-in', str(party.certificate)).strip()
+            verify(party)
             leads = ' (leader)' if unit == juju.model.leader else ''
-            table.add_row(unit + leads, party.address, ': '.join(juju.status(unit)), text)
+            table.add_row(unit + leads, party.address, ': '.join(juju.status(unit)),
+                          described(party.certificate))
         self.console.print(table)
 
     def shake(self, parties):
@@ -172,7 +172,9 @@ class Demo:
 
     def shake_with_a_stranger(self, party, directory):
         """Same name and address, certificate of another CA: both ways must be refused."""
-        stranger = foreign(party, directory)
+        home = directory / 'foreign'
+        home.mkdir()
+        stranger = impostor(party, home)
         for server, client in permutations([party, stranger]):
             try:
                 shake_hands(server, client)
@@ -222,15 +224,12 @@ def lasting(text):
             for line in text.splitlines()]
 
 
-def foreign(party, directory):
-    """A party with the same name and address as that one, but of another CA."""
-    home = directory / 'foreign'
-    home.mkdir()
-    key, certificate = str(home / 'key.pem'), str(home / 'certificate.pem')
-    openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes',
-            '-keyout', key, '-out', certificate, '-days', '1', '-subj', '/CN=a foreign CA',
-            '-addext', 'subjectAltName=IP:' + party.address)
-    return party._replace(name='foreign', key=Path(key), certificate=Path(certificate))
+def described(file):
+    """The certificate in three lines."""
+    certificate = x509.load_pem_x509_certificate(file.read_bytes())
+    return 'subject={}\nnotAfter={:%b %d %H:%M:%S %Y} GMT\nserial={:X}'.format(
+        certificate.subject.rfc4514_string(), certificate.not_valid_after_utc,
+        certificate.serial_number)
 
 
 def number_of_units(text):

@@ -1,9 +1,10 @@
 """The README's two commands, word for word, on Debian 11, 12, 13 and sid: `tox -e machines`.
 
 Run it as root, with debootstrap installed; `tox -e machines -- sid 11` for some of them. Each
-machine is made by debootstrap from what the README asks for and git, gets a clone of this
-checkout, and is a directory, removed when it has run: its processes and mounts are in namespaces
-of their own, which end with it. What pip is told here of indexes and certificates it is told there.
+machine is made by debootstrap from what the README asks for, and gets a clone of this checkout.
+Then it runs `tox -e openssl`; only there it finds the commands openssl and easyrsa. It is a
+directory, removed when it has run: its processes and mounts are in namespaces of their own, which
+end with it. What pip is told here of indexes and certificates it is told there.
 """
 import argparse
 import os
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -21,7 +23,11 @@ from rich.table import Table
 
 ROOT = Path(__file__).parent.parent
 SUITES = {'11': 'bullseye', '12': 'bookworm', '13': 'trixie', 'sid': 'sid'}
-PACKAGES = 'python3,python3-venv,openssl,git'
+PACKAGES = 'python3,python3-venv,git'
+# What `tox -e openssl` needs, and those that the README's commands must not find until then.
+MORE = 'openssl,easy-rsa'
+HIDDEN = '/usr/bin/openssl', '/usr/share/easy-rsa'
+OPENSSL = '.tox/start/bin/tox -e openssl'
 CHECKOUT = Path('/srv/interface-tls')
 # Ends all that runs in it, and its mounts, when it is killed or ends.
 ALONE = ['unshare', '--mount', '--pid', '--fork', '--kill-child']
@@ -80,7 +86,7 @@ class Machine:
 
     def make(self):
         made = subprocess.run(
-            ALONE + ['debootstrap', '--variant=minbase', '--include=' + PACKAGES,
+            ALONE + ['debootstrap', '--variant=minbase', '--include={},{}'.format(PACKAGES, MORE),
                      SUITES[self.name], str(self.root)] + mirror(),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
         if made.returncode:
@@ -100,6 +106,14 @@ class Machine:
         if done.returncode or not found:
             raise RuntimeError('{}: exit {}, {}'.format(command, done.returncode, done.stdout))
         return found.group()
+
+    @contextmanager
+    def without_openssl(self):
+        for path in HIDDEN:
+            os.rename(str(self.root) + path, str(self.root) + path + '.hidden')
+        yield
+        for path in HIDDEN:
+            os.rename(str(self.root) + path + '.hidden', str(self.root) + path)
 
     def outcome(self, line):
         """(whether it passed, in words)."""
@@ -128,7 +142,9 @@ def row_of(name, path):
                 machine = Machine(name, directory, log)
                 machine.make()
                 row = [machine.version('python3 --version'), machine.version('openssl version')]
-                outcomes = [machine.outcome(line) for line in commands()]
+                with machine.without_openssl():
+                    outcomes = [machine.outcome(line) for line in commands()]
+                outcomes.append(machine.outcome(OPENSSL))
         finally:
             remove(directory)
         return (all(good for good, _ in outcomes),
@@ -161,7 +177,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and so clean up
 
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
-    table = Table('machine', 'Python', 'OpenSSL', 'demo', 'tox', 'tests')
+    table = Table('machine', 'Python', 'OpenSSL', 'demo', 'tox', 'tox -e openssl', 'tests')
     passed = True
     for name in arguments.names or SUITES:
         path = arguments.logs / 'machine-{}.log'.format(name)

@@ -14,7 +14,7 @@ from openssl_command import REAL, command, new_key, new_request, openssl
 INSTALLED = shutil.which('easyrsa') or EASYRSA.exists() and str(EASYRSA)
 
 pytestmark = [
-    pytest.mark.slow, pytest.mark.xdist_group('easyrsa'),
+    pytest.mark.openssl, pytest.mark.xdist_group('easyrsa'),
     pytest.mark.skipif(not INSTALLED, reason='easy-rsa is not installed')]
 
 P256 = 'ec', 'ec_paramgen_curve:P-256', 'ec_param_enc:named_curve'

@@ -8,7 +8,7 @@ from easyrsa_units import INSTALLED, expect_fitting, spoil
 from openssl_command import new_key
 
 pytestmark = [
-    pytest.mark.slow, pytest.mark.xdist_group('easyrsa'),
+    pytest.mark.openssl, pytest.mark.xdist_group('easyrsa'),
     pytest.mark.skipif(not INSTALLED, reason='easy-rsa is not installed')]
 
 LEADER, ONE = ['tls-easyrsa/{}'.format(number) for number in range(2)]

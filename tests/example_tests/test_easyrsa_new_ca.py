@@ -10,7 +10,7 @@ from handshake import shake_hands
 from openssl_command import new_key, openssl
 
 pytestmark = [
-    pytest.mark.slow, pytest.mark.xdist_group('easyrsa'),
+    pytest.mark.openssl, pytest.mark.xdist_group('easyrsa'),
     pytest.mark.skipif(not INSTALLED, reason='easy-rsa is not installed')]
 
 LEADER, ONE, TWO, NEW = ['tls-easyrsa/{}'.format(number) for number in range(4)]

@@ -15,7 +15,7 @@ from openssl_command import (REAL, VERSIONS, as_version, command, forged, new_ke
 from world import TESTS
 
 pytestmark = [
-    pytest.mark.once, pytest.mark.xdist_group('easyrsa'),
+    pytest.mark.openssl, pytest.mark.xdist_group('easyrsa'),
     pytest.mark.skipif(not REAL, reason='the openssl command is not installed')]
 
 P256 = 'ec', 'ec_paramgen_curve:P-256', 'ec_param_enc:named_curve'

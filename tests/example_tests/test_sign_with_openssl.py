@@ -6,7 +6,7 @@ import pytest
 from openssl_command import forged, new_key, new_request, openssl
 from sign_with_openssl import NotForUnit, sign
 
-pytestmark = pytest.mark.once
+pytestmark = pytest.mark.openssl
 
 P256 = 'ec', 'ec_paramgen_curve:P-256', 'ec_param_enc:named_curve'
 CA = ('-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign',

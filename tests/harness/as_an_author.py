@@ -1,7 +1,7 @@
-"""The examples' own tests, run as their author does: in a copy, on the installed fakejuju.
+"""An example's own tests, run as its author does: in a copy, on the installed fakejuju.
 
-`python tests/harness/as_an_author.py` takes options of pytest. Nothing of this checkout is on the
-path, and the interface lies in `interfaces/tls`, as after `git clone`. Run by `tox -e kit`.
+`python tests/harness/as_an_author.py EXAMPLE` takes options of pytest. Nothing of this checkout is
+on the path, and the interface lies in `interfaces/tls`, as after `git clone`. Run by `tox -e kit`.
 """
 import os
 import shutil
@@ -11,8 +11,6 @@ import tempfile
 from pathlib import Path
 
 TESTS = Path(__file__).parent.parent
-# What else each needs on this machine.
-EXAMPLES = {'example': '/', 'example-easyrsa': '/usr/share/easy-rsa/easyrsa'}
 
 
 def run(example, options):
@@ -28,15 +26,5 @@ def run(example, options):
                               cwd=str(copy), env=env).returncode
 
 
-def main():
-    codes = []
-    for example, needed in EXAMPLES.items():
-        if Path(needed).exists():
-            codes.append(run(example, sys.argv[1:]))
-        else:
-            print('tests/{} is left out: there is no {} here'.format(example, needed))
-    return max(codes)
-
-
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(run(sys.argv[1], sys.argv[2:]))

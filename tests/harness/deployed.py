@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from cryptography import x509
 
 from fakejuju.forked import ForkedJuju
-from handshake import Party, openssl
+from handshake import Party, verify
 
 
 def party(juju, unit):
@@ -18,16 +18,26 @@ def parties(juju):
 
 
 def served(juju):
-    """Every unit is active, with a certificate of the CA that all trust."""
+    """Every unit is active, with a certificate for its key, of the CA that all trust."""
     assert {juju.status(unit)[0] for unit in juju.units()} == {'active'}
     assert len({each.ca.read_text() for each in parties(juju)}) == 1
     for each in parties(juju):
-        openssl('verify', '-CAfile', str(each.ca), str(each.certificate))
+        verify(each)
 
 
 def chain(juju, unit, name='certificate'):
     """What is in the unit's certificate.pem or ca.pem."""
     return x509.load_pem_x509_certificates(getattr(party(juju, unit), name).read_bytes())
+
+
+def names(certificate):
+    """Those that it is for, each as text."""
+    return [str(name.value) for name in certificate.extensions.get_extension_for_class(
+        x509.SubjectAlternativeName).value]
+
+
+def is_ca(certificate):
+    return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
 
 def deploy(built, directory, units, **knobs):

@@ -1,25 +1,23 @@
 """Mutual TLS over a real loopback socket, between whoever has a key and a certificate."""
-import os
+import ipaddress
 import socket
 import ssl
-import subprocess
 import threading
 from collections import namedtuple
-from pathlib import Path
+from datetime import datetime, timedelta, timezone
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from openssl_command import openssl  # noqa: F401, for those that want the command
 
 # Paths of a unit's private key, of its certificate (with chain), and of the CA that it trusts;
 # and the address that its certificate has to be good for.
 Party = namedtuple('Party', 'name key certificate ca address')
 
 SECONDS = 10
-
-
-def openssl(*arguments, text=''):
-    """What the command prints; CalledProcessError if it does not exit with 0."""
-    return subprocess.run(
-        ('openssl',) + arguments, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        check=True, universal_newlines=True,
-        env=dict(os.environ, OPENSSL_CONF=str(Path(__file__).parent / 'openssl.cnf'))).stdout
 
 
 def context(party, purpose):
@@ -70,3 +68,39 @@ def shake_hands(server, client):
     if refused:
         raise refused[0]
     return tuple(seen)
+
+
+def verify(party):
+    """ssl.SSLError unless its certificate is for its key and address, and of a CA that it trusts.
+
+    A handshake with itself, in memory: the address may be of another machine.
+    """
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context(party, ssl.Purpose.SERVER_AUTH).wrap_bio(
+        to_client, to_server, server_hostname=party.address)
+    server = context(party, ssl.Purpose.CLIENT_AUTH).wrap_bio(
+        to_server, to_client, server_side=True)
+    ends = [client, server]
+    while ends:
+        for end in list(ends):
+            try:
+                end.do_handshake()
+                ends.remove(end)
+            except ssl.SSLWantReadError:
+                pass
+
+
+def impostor(party, directory):
+    """A party with the same names and address, and a key and certificate that it made itself."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, party.name)])
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(timezone.utc)
+    certificate = x509.CertificateBuilder(
+        name, name, key.public_key(), x509.random_serial_number(), now - timedelta(hours=1),
+        now + timedelta(days=1)).add_extension(x509.SubjectAlternativeName(
+            [x509.IPAddress(ipaddress.ip_address(party.address))]), False).sign(
+                key, hashes.SHA256())
+    files = party._replace(key=directory / 'key.pem', certificate=directory / 'certificate.pem')
+    files.key.write_bytes(key.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    files.certificate.write_bytes(certificate.public_bytes(Encoding.PEM))
+    return files

@@ -9,6 +9,8 @@ import subprocess
 import textwrap
 from pathlib import Path
 
+from prerequisites import NEEDED
+
 TESTS = Path(__file__).parent.parent
 REAL = shutil.which('openssl')
 CONFIG = str(TESTS / 'example-easyrsa/lib/pki/openssl.cnf')
@@ -48,6 +50,8 @@ out=$({real} "$@" < {directory}/in) || exit 1
 
 def openssl(*arguments, text=''):
     """What the command prints; CalledProcessError if it does not exit with 0."""
+    if not REAL:
+        raise FileNotFoundError(NEEDED.format('openssl'))
     return subprocess.run(
         (REAL,) + arguments, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         check=True, universal_newlines=True, env=dict(os.environ, OPENSSL_CONF=CONFIG)).stdout

@@ -45,6 +45,8 @@ def summary(directory):
         lines.append(
             '{} tests passed, {} of them in test_promises_*.py. Every promise, P{} to P{}, has at '
             'least one'.format(len(passed), len(ours), promised[0], promised[-1]))
+        lines.append('Not among them: the easy-rsa example and the recipe for openssl, which '
+                     '`tox -e openssl` tests')
     return lines, not without and bool(ours)
 
 

@@ -1,10 +1,15 @@
 """The pure decisions of peers.py."""
 import base64
 import hashlib
+import ssl
 import subprocess
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
+from handshake import Party, impostor
 from peers import (ANSWER_DIGITS, CERTIFICATE_LABELS, MAX_BYTES, OWN_DIGITS,
                    REQUEST_DIGITS, REQUEST_LABELS, Answer, Record, answer_in, digest_of, fault_in,
                    fit_reason, id_of, is_reason, next_step, number_in, obstacle, request_in,
@@ -163,7 +168,7 @@ def test_another_csr_is_another(text):
     assert requests_in(text) != requests_in(CSR)
 
 
-# PEM as the openssl command reads it, which is asked: what it takes is sound, what it refuses not.
+# PEM as OpenSSL reads it, which is asked: what it takes is sound, what it refuses not.
 
 def lines(block, change):
     """The block with its base64 lines changed."""
@@ -216,41 +221,64 @@ def shaped(block):
 
 
 @pytest.fixture(scope='module')
-def blocks(tmp_path_factory):
-    """A CSR and a certificate, made by openssl; {openssl command: (PEM block, labels)}."""
-    home = tmp_path_factory.mktemp('openssl')
-    command = ['openssl', 'req', '-new', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=unit',
-               '-keyout', str(home / 'key')]
-    subprocess.run(command + ['-out', str(home / 'csr')], check=True, stderr=subprocess.PIPE)
-    subprocess.run(command + ['-x509', '-out', str(home / 'certificate')], check=True,
-                   stderr=subprocess.PIPE)
-    return {'req': ((home / 'csr').read_text(), REQUEST_LABELS),
-            'x509': ((home / 'certificate').read_text(), CERTIFICATE_LABELS)}
+def unit(tmp_path_factory):
+    """Files with a key and its certificate."""
+    return impostor(Party('unit', None, None, None, '10.0.0.1'), tmp_path_factory.mktemp('unit'))
 
 
-# Of the white space that openssl takes among base64 only blanks and tabs are taken.
+@pytest.fixture(scope='module')
+def blocks(unit):
+    """{openssl command: (PEM block, labels)}: a CSR and a certificate for that key."""
+    key = load_pem_private_key(unit.key.read_bytes(), None)
+    csr = x509.CertificateSigningRequestBuilder(x509.Name([])).sign(key, hashes.SHA256())
+    return {'req': (csr.public_bytes(Encoding.PEM).decode(), REQUEST_LABELS),
+            'x509': (unit.certificate.read_text(), CERTIFICATE_LABELS)}
+
+
+# Of the white space that OpenSSL takes among base64 only blanks and tabs are taken.
 STRICTER = {'CR alone between base64 lines', 'U+00A0 at line ends', 'form feed at line ends',
             'another block with undecodable base64 before it'}
-# What openssl reads from version 3 on.
+# What OpenSSL reads from version 3 on.
 NEWER = {'a BOM before it'}
 
 
+@pytest.mark.parametrize('shape', sorted(shaped(CSR)))
+def test_a_block_is_sound_only_if_openssl_reads_it(blocks, unit, shape, tmp_path):
+    """Certificates, as Python's ssl can tell; and the same shapes for requests."""
+    texts = {labels: shaped(block)[shape] for block, labels in blocks.values()}
+    (tmp_path / 'file').write_bytes(texts[CERTIFICATE_LABELS].encode())
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            str(tmp_path / 'file'), str(unit.key))
+        is_read = True
+    except ssl.SSLError:
+        is_read = False
+    for labels, text in texts.items():
+        expect_sound(text, labels, shape, is_read, ssl.OPENSSL_VERSION_INFO[0])
+
+
+def expect_sound(text, labels, shape, is_read, version):
+    fault = fault_in(text, labels)
+    if shape in STRICTER:
+        assert fault
+    elif shape in NEWER:
+        assert fault is None and is_read == (version >= 3)
+    else:
+        assert (fault is None) == is_read, fault
+
+
+@pytest.mark.openssl
 @pytest.mark.parametrize('command', ['req', 'x509'])
 @pytest.mark.parametrize('shape', sorted(shaped(CSR)))
-def test_a_block_is_sound_only_if_openssl_reads_it(blocks, command, shape, tmp_path):
+def test_a_block_is_sound_only_if_the_command_reads_it(blocks, command, shape, tmp_path):
     block, labels = blocks[command]
     text = shaped(block)[shape]
     (tmp_path / 'file').write_bytes(text.encode())
     done = subprocess.run(['openssl', command, '-in', str(tmp_path / 'file'), '-noout'],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    if shape in STRICTER:
-        assert fault_in(text, labels)
-    elif shape in NEWER:
-        version = subprocess.run(['openssl', 'version'], stdout=subprocess.PIPE, check=True).stdout
-        assert fault_in(text, labels) is None
-        assert (done.returncode == 0) == (not version.startswith(b'OpenSSL 1.'))
-    else:
-        assert (fault_in(text, labels) is None) == (done.returncode == 0), fault_in(text, labels)
+    version = subprocess.run(['openssl', 'version'], stdout=subprocess.PIPE, check=True).stdout
+    expect_sound(text, labels, shape, done.returncode == 0,
+                 int(version.decode().split()[1].split('.')[0]))
 
 
 # Ids and numbers.

@@ -52,12 +52,21 @@ def test_a_broken_layer_is_told_in_a_line(file, right, wrong, told, tmp_path):
 
 
 def test_what_is_needed_is_told_in_a_line(tmp_path):
-    for command in ([str(TESTS / 'demo.py')],
-                    [str(TESTS / 'harness/prerequisites.py'), '-c', 'print("runs")']):
-        done = subprocess.run([sys.executable] + command, env=dict(os.environ, PATH=str(tmp_path)),
+    program = str(TESTS / 'harness/prerequisites.py')
+
+    def told(*command):
+        done = subprocess.run([sys.executable, *command], env=dict(os.environ, PATH=str(tmp_path)),
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               universal_newlines=True)
-        assert (done.returncode, done.stdout, done.stderr) == (
-            1, '', 'the command openssl is needed; on Debian: apt-get install openssl\n')
+        return done.returncode, done.stdout, done.stderr
+
+    for command in ([str(TESTS / 'demo.py')], [program, '-c', 'print("runs")']):
+        assert told(*command) == (
+            1, '', 'the command git is needed; on Debian: apt-get install git\n')
+    (tmp_path / 'git').symlink_to(shutil.which('git'))
+    assert told(program, '-c', 'print("runs")') == (0, 'runs\n', '')
+    assert told(program, '--also', 'openssl') == (
+        1, '', 'the command openssl is needed; on Debian: apt-get install openssl\n')
+    assert told(program, '--also', 'git') == (0, '', '')
     assert prerequisites.missing((3, 7)) == 'Python 3.8 or later is needed, this is 3.7'
     assert prerequisites.missing() is None
