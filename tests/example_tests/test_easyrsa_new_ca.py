@@ -52,23 +52,23 @@ def expect_new_ca(units, leader=LEADER):
     units.expect_served()
     assert {units.files(unit)[2] for unit in units.juju.units()} == {ca}
     assert units.juju.app_bag()['ca'] == ca
-    assert 'trusted still' not in units.status(leader)
+    assert 'still trusted' not in units.status(leader)
 
 
 def test_no_connection_is_refused_while_the_ca_changes(units):
-    """Whoever has changed and whoever has not take each other's certificates."""
+    """Units that have changed and units that have not accept each other's certificates."""
     assert units.action(LEADER, 'new-ca')['status'] == 'completed'
     units.juju.settle([LEADER, ONE])
     old, new = units.files(TWO)[2], units.ca_on(LEADER)
     assert units.files(ONE)[2] == new + old
     expect_handshakes(units)
-    assert 'the CA before this one is trusted still: run drop-old-ca' in units.status(LEADER)
+    assert 'the CA before this one is still trusted: run drop-old-ca' in units.status(LEADER)
     run = units.action(LEADER, 'drop-old-ca')
     assert run['status'] == 'failed'
     assert run['message'] == \
-        'the old CA stays: not installed by {}; without them: force'.format(TWO)
+        'the old CA stays: not installed by {}; force=true goes on without them'.format(TWO)
     run = units.action(LEADER, 'new-ca')
-    assert run['status'] == 'failed' and run['message'].endswith('still: run drop-old-ca')
+    assert run['status'] == 'failed' and run['message'].endswith('still trusted: run drop-old-ca')
     units.juju.settle()
     expect_handshakes(units)
     assert units.action(LEADER, 'drop-old-ca')['status'] == 'completed'

@@ -14,7 +14,7 @@ leads = hookenv.cached(hookenv.is_leader)
 
 
 def name_of(unit, most=63):
-    """As a label of DNS; of a longer name the start, and a digest of the whole."""
+    """The unit's name as a label of DNS; a longer name is cut, and gets a digest."""
     app, _, number = unit.partition('/')
     room = most - len(number) - 1
     if len(app) > room:
@@ -23,7 +23,7 @@ def name_of(unit, most=63):
 
 
 def address_of(unit):
-    """The unit's IP address, or None: there may be none, or a name, and scopes are not taken."""
+    """The unit's IP address, or None: there may be none, or a name, or an address with a scope."""
     text = relation_id() and hookenv.relation_get('ingress-address', unit, relation_id())
     try:
         address = str(ipaddress.ip_address(text))
@@ -33,13 +33,13 @@ def address_of(unit):
 
 
 def relation_id():
-    """The newest, or None."""
+    """The id of the newest relation, or None."""
     return max(hookenv.relation_ids(ENDPOINT) or (), default=None,
                key=lambda each: int(each.rpartition(':')[2]))
 
 
 def application_bag():
-    """None if there is no relation, or it cannot be read."""
+    """The application bag; None if there is no relation, or the bag cannot be read."""
     try:
         return relation_id() and hookenv.relation_get(
             rid=relation_id(), app=hookenv.application_name())

@@ -6,19 +6,19 @@ from charmhelpers.core import hookenv, unitdata
 from facts import END, USED, address_of, name_of, recall, relation_id
 from pki import authority, csr, x509
 
-# In the application bag, in PEM: the CA that signs, and those before it that are trusted still.
-# Whoever leads without its key makes no other.
+# In the application bag, in PEM: the CA that signs, and those before it that are still trusted. A
+# leader without its key makes no other CA.
 CA = 'ca'
 HERE, GONE, NONE = 'here', 'gone', 'none'  # where the CA's key is; None: that cannot be told now
 
 
 def ca_state(bag):
-    """Where the key of the CA is that signs for this application, by the application bag."""
+    """Where the key of the CA that signs for this application is, going by the application bag."""
     if bag is None:
         return None
     own, published = authority.certificate(), first(bag.get(CA, ''))
     if published or own:
-        # Published last was the one before, if the hook that made this one was killed.
+        # If the hook that made this CA was killed, the one published last is the one before it.
         return HERE if published in ('', own, first(authority.trusted()[len(own or ''):])) else GONE
     # Signed by an earlier version of this layer, which published no CA.
     signed_before = recall(USED) or any(key.endswith('_signed_certificate') for key in bag)
@@ -35,14 +35,14 @@ def make_ca(before=()):
 
 
 def missing(requests):
-    """Who has not installed the answer that stands there; a leader that never asked has none."""
+    """The units that have not installed their answer; a leader that never asked has none."""
     local = hookenv.local_unit()
     return [unit for unit, request in requests.items() if not request['in_use']
             and (unit, request['state']) != (local, 'none')]
 
 
 def end_of_ca():
-    """When it ends. openssl is asked once."""
+    """When the CA ends. openssl is asked once."""
     own, known = authority.certificate(), recall(END) or {}
     if known.get('ca') != own:
         known = {'ca': own, 'end': x509.dates(own)[1]}
@@ -57,7 +57,7 @@ def publish_ca(bag):
 
 
 def signed(unit, text):
-    """The chain for a CSR: of the unit's names none comes from the CSR."""
+    """The chain for a CSR; none of the names in it comes from the CSR."""
     name, address = name_of(unit), address_of(unit)
     names = ['DNS:' + name] + (['IP:' + address] if address else [])
     return authority.sign(name, csr.block(text), names)

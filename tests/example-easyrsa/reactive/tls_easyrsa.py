@@ -1,6 +1,6 @@
 """interface:tls with easy-rsa, and the control flow of layer-tls: only followers ask.
 
-The first leader makes a CA and signs for itself. Every other unit asks by the interface. No tool,
+The first leader makes a CA and signs for itself; other units ask through the interface. No tool,
 disk or peer can fail a hook: what went wrong stands in the status, and the next hook tries again.
 """
 import time
@@ -26,7 +26,7 @@ did, notes = [], []  # in this hook: handlers that had work; (state, text) for t
 
 @when(CREATE)
 def ask(tls):
-    """Ask for a certificate. A leader, as that of layer-tls, signs its own and never asks."""
+    """Ask for a certificate. A leader, like that of layer-tls, signs its own and never asks."""
     with attempt('get a certificate'):
         if lacks_certificate() or not leads():
             renew(tls)
@@ -86,7 +86,7 @@ def new_ca():
         bag = bag_to_write()
         before = [] if hookenv.action_get('force') else x509.blocks(bag.get(CA, ''))
         if len(before) > 1:
-            raise Failure('the CA before this one is trusted still: run drop-old-ca')
+            raise Failure('the CA before this one is still trusted: run drop-old-ca')
         make_ca(before)
         publish_ca(bag)
         endpoint_from_name(ENDPOINT).reissue()
@@ -95,7 +95,7 @@ def new_ca():
 
 @hook('drop-old-ca')
 def drop_old_ca():
-    """Have no unit trust the CA of before, and what it has signed."""
+    """Have no unit trust the old CA, or what it has signed."""
     with action('the old CA stays', drop_old_ca):
         bag = bag_to_write()
         if ca_state(bag) != HERE:
@@ -105,7 +105,8 @@ def drop_old_ca():
         without = missing(endpoint_from_name(ENDPOINT).get_requests())
         without += [hookenv.local_unit()] if lacks_certificate() else []
         if without and not hookenv.action_get('force'):
-            raise Failure('not installed by {}; without them: force'.format(', '.join(without)))
+            raise Failure('not installed by {}; force=true goes on without them'.format(
+                ', '.join(without)))
         authority.forget_previous()
         publish_ca(bag)
         endpoint_from_name(ENDPOINT).reissue()
@@ -113,7 +114,7 @@ def drop_old_ca():
 
 @contextmanager
 def action(failing, handler):
-    """What goes wrong in it fails the action."""
+    """Whatever goes wrong within it fails the action."""
     did.append(handler)
     try:
         yield
@@ -162,7 +163,7 @@ def confirm(tls):
 
 
 def lacks_certificate():
-    """Whether there is none in use, or, on who signs its own, one of another CA."""
+    """Whether none is in use, or, on a leader that signs its own, one of another CA."""
     used = recall(USED)
     return not used or is_flag_set(CREATE) and not used['chain'].endswith(authority.chain())
 
@@ -176,8 +177,8 @@ def needs_certificate():
 
 
 def is_hopeless(chain):
-    """Whether to ask anew beside an answer that has not been installed: it never will be, or, by
-    a leader whose clock is ahead, not in time."""
+    """Whether to ask again though there is an answer, which is not installed: it never can be, or,
+    if the leader's clock is ahead, not in time."""
     if identity.unfit(chain):
         return True
     start, end = x509.dates(chain)
@@ -273,7 +274,7 @@ def ca_notes():
     elif state == HERE:
         left = end_of_ca() - time.time()
         if len(x509.blocks(bag.get(CA, ''))) > 1:
-            yield 'active', 'the CA before this one is trusted still: run drop-old-ca'
+            yield 'active', 'the CA before this one is still trusted: run drop-old-ca'
         if left < authority.DAYS * DAY:
             yield ('blocked' if left < authority.DAYS * DAY / 3 else 'active',
                    'the CA ends in {} days: run new-ca'.format(int(left // DAY)))

@@ -1,8 +1,8 @@
-"""The CA, in a secret that the application owns: only the leader writes it, and it outlives one.
+"""The CA, in a secret that the application owns: only the leader writes it; it outlives the leader.
 
 In the secret are `certificate` and `key` of the CA that signs. During a change of CA there is
-`other-certificate`, which the units are to trust, too; with `other-key` that CA signs next. Every
-function here is for the leader.
+`other-certificate`, which the units are to trust, too; if `other-key` is there, that CA signs next.
+Every function here is for the leader.
 """
 import hashlib
 import json
@@ -20,9 +20,10 @@ READ = 'authority.read'  # in the cache, which lasts for a hook
 
 
 def memory():
-    """Where Juju reads the secret's values from, and no disk has them.
+    """The directory in memory from which Juju reads the secret's values, so that no disk has them.
 
-    The charm's directory is this unit's alone, also where models share a machine.
+    Its name is made from the charm's directory, which is this unit's alone even where models share
+    a machine.
     """
     name = 'ca-' + hashlib.sha256(os.getcwd().encode()).hexdigest()[:16]
     return Path('/run' if os.path.ismount('/run') else '/dev/shm', name)
@@ -58,7 +59,7 @@ def read():
 def current(tls):
     """What is in the secret; the first leader makes it.
 
-    That, and what is signed in the same hook, are committed together or not at all.
+    The new secret and what is signed in the same hook are committed together or not at all.
     """
     if not read():
         if any(request['certificate'] for request in tls.get_requests().values()):
@@ -69,7 +70,7 @@ def current(tls):
 
 
 def write(ca):
-    """Have that in the secret, as its next revision, or in a new one."""
+    """Write `ca` to the secret, as its next revision, or to a new secret."""
     tool = ['secret-set', secret_id()] if read() else ['secret-add', '--label', LABEL]
     forget()
     memory().mkdir(mode=0o700)
@@ -86,7 +87,7 @@ def write(ca):
 
 
 def secret_id():
-    """By its label: the application may have other secrets."""
+    """The id of the secret, by its label: the application may have other secrets."""
     done = run('secret-info-get', '--label', LABEL, '--format', 'json')
     if done.returncode:
         raise pki.Fault('secret-info-get: ' + done.stderr)
@@ -94,10 +95,10 @@ def secret_id():
 
 
 def forget_old_revisions():
-    """In secret-changed and secret-remove: have Juju forget what the secret had before.
+    """In secret-changed and secret-remove: make Juju forget the earlier revisions of the secret.
 
     An old revision has the key of a CA that may be gone. Once no unit reads it any more, Juju runs
-    secret-remove on the leader, and names it.
+    secret-remove on the leader, and names the revision.
     """
     try:
         read()

@@ -1,4 +1,4 @@
-"""What the options say, and Juju, of the certificates to make."""
+"""What the options and Juju say about the certificates to make."""
 import re
 
 from charmhelpers.core import hookenv
@@ -16,7 +16,7 @@ def days():
 
 
 def names():
-    """The names of every unit's certificate beside its own. Fault if one is none."""
+    """The names that each certificate has beside the unit's own. Fault if one is no name."""
     found = re.split(r'[,\s]+', hookenv.config('certificate-names') or '')
     try:
         for name in filter(None, found):
@@ -40,7 +40,7 @@ def address_of(unit):
 def others_of(unit):
     """What a certificate of that unit stands for beside its host name.
 
-    That is the word of Juju and of whoever sets the options, and not of the CSR.
+    It comes from Juju and from whoever sets the options, and not from the CSR.
     """
     address = address_of(unit)
     if not address:

@@ -79,7 +79,7 @@ def request(unit: str) -> str:
 
 
 def new_key() -> None:
-    """Have `request` ask for another key. This one stays until the other's certificate is there."""
+    """Make `request` ask for another key; the present one stays until that has a certificate."""
     write(NEW_KEY, pki.make_key())
 
 
@@ -115,7 +115,7 @@ def is_in_use(chain: str) -> bool:
 def install(chain: str) -> None:
     """Put a chain in use, with its key. Fault, and nothing done, if it is unfit or untimely.
 
-    The new trust comes first: at no time is the certificate one that this unit would not trust.
+    The CAs to trust are written first: the certificate is never one that this unit would not trust.
     """
     fault = unfit(chain) or pki.untimely(chain)
     if fault:
@@ -132,7 +132,7 @@ def install(chain: str) -> None:
 def standing() -> Optional[str]:
     """By which CA the certificate in use is signed, until when, and which CAs this unit trusts.
 
-    None if a file is not there, or nothing that can be read.
+    None if a file is missing or cannot be read.
     """
     try:
         leaf, trusted = pki.certificates(read(CERTIFICATE))[0], pki.certificates(read(CA))

@@ -1,4 +1,4 @@
-"""The unit's status: what it has, what is against it, and what ends when."""
+"""The unit's status: what it has, what is wrong, and what ends when."""
 from charmhelpers.core import hookenv
 from charms.reactive import is_flag_set
 from charms.reactive.helpers import data_changed
@@ -9,8 +9,8 @@ from lazy import Lazy, pki, pki_files
 GRADES = 'blocked', 'waiting', 'active'  # the worst first
 CANNOT_SIGN = 'status.cannot-sign'  # in the cache, which lasts for a hook
 
-# Of the time that a certificate lasts, and that a CA lasts: what is left when the status tells of
-# it, and when it is blocked. A renewal is asked for when a third is left.
+# The shares of the lifetime of a certificate, and of a CA, that are left when the status warns, and
+# when it is blocked. A renewal is asked for when a third is left.
 CERTIFICATE_ENDS, CA_ENDS = (0.3, 0.1), (0.1, 0.03)
 
 
@@ -21,7 +21,7 @@ def line(text, most=200):
 
 
 def cannot_sign(unit, error):
-    """Its request goes on waiting, the next hook tries again; the log has all of the error."""
+    """Its request goes on waiting, and the next hook tries again; the log has the whole error."""
     hookenv.log('cannot sign for {}: {!r}'.format(unit, error)[:2000], hookenv.ERROR)
     hookenv.cache[CANNOT_SIGN] = 'cannot sign: ' + (str(error) or type(error).__name__)
 

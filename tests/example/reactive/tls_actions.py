@@ -12,7 +12,7 @@ from lazy import pki, pki_files
 
 
 def act(step, leader=True):
-    """Run that step of an action; what it returns is the result, a fault is how it failed."""
+    """Run a step of an action: what it returns is the result; with a Fault the action fails."""
     try:
         if leader and not hookenv.is_leader():
             raise pki.Fault('{} does not lead'.format(hookenv.local_unit()))

@@ -42,7 +42,7 @@ def install(tls):
 
 
 def certificate_for(tls, unit, csr):
-    """The chain for that unit: its certificate, then those of the CAs by which it knows peers."""
+    """The chain for that unit: its certificate, then those of the CAs that it is to trust."""
     ca = authority.current(tls)
     certificate = pki.sign(csr, unit, options.others_of(unit), options.days(), ca['certificate'],
                            ca['key'])
@@ -65,7 +65,7 @@ def look_again():
 
 
 def reason_to_ask(unit, chain):
-    """Why that certificate does not do, or not for long; None if it does."""
+    """Why that certificate is no good, or not for long; None if it is good."""
     try:
         address, days, names = options.address_of(unit), options.days(), options.names()
     except pki.Fault:
@@ -82,8 +82,9 @@ def reason_to_ask(unit, chain):
 def ask_once(tls, reason):
     """Ask if there is a reason, and this unit has not just asked for that very reason.
 
-    A leader whose clock is wrong would else sign in each `update-status`. Where its clock is ahead,
-    what it signs is valid some time later: at last the unit is patient enough.
+    Otherwise a leader whose clock is wrong would sign in each `update-status`. If its clock is
+    ahead, what it signs is valid some time later: the unit waits twice as long each time, and so in
+    the end long enough.
     """
     last, now = unitdata.kv().get(ASKED) or {}, time.time()
     is_again = bool(reason) and reason == last.get('reason')

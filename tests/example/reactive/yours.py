@@ -1,4 +1,4 @@
-"""What is yours to edit: where a service finds its certificate, and how it comes to read it.
+"""What is yours to edit: where a service finds its certificate, and how it is told to read it.
 
 The other files of this layer can be replaced by a later version.
 """
@@ -9,8 +9,8 @@ from charms.reactive import clear_flag, hook, set_flag, when
 
 from placing import place
 
-# Such as '/etc/nginx/tls'; None if the service reads pki/ in the charm's directory, as root. It has
-# to be new, since it becomes a link.
+# Such as '/etc/nginx/tls'; None if the service reads pki/ in the charm's directory, as root. There
+# must be no such directory yet, since it becomes a link.
 DIRECTORY = None
 OWNER, GROUP = 'root', 'root'
 MODES = {'key.pem': 0o640, 'certificate.pem': 0o644, 'ca.pem': 0o644}
@@ -31,6 +31,6 @@ def hand_over():
 
 @hook('update-status')
 def look_for_what_is_lost():
-    """The service's files, or this file came with an upgrade and names another directory."""
+    """Put the service's files back, or where this file, brought by an upgrade, wants them now."""
     if DIRECTORY and place(DIRECTORY, OWNER, GROUP, MODES):
         set_flag('tls-example.installed')

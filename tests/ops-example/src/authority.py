@@ -27,7 +27,7 @@ class NoAuthority(Exception):
 
 
 def memory() -> Path:
-    """A directory that is on no disk; /run, where it is one, because only root can write there."""
+    """A directory in memory: /run if it is one, because only root can write there."""
     mounts = [line.split() for line in Path('/proc/mounts').read_text().splitlines()]
     in_memory = {path for _, path, kind, *_ in mounts if kind == 'tmpfs'}
     for path in '/run', '/dev/shm':
@@ -44,13 +44,14 @@ class Authority(ops.Object):
         self.app = charm.app
         self.framework.observe(charm.on.secret_changed, self._follow)
         self.framework.observe(charm.on.secret_remove, self._remove)
-        # The charm's directory is this unit's alone, also where models share a machine.
+        # The charm's directory is this unit's alone, even where models share a machine.
         self.name = 'ca-' + hashlib.sha256(os.getcwd().encode()).hexdigest()[:16]
         with suppress(NoAuthority):
             shutil.rmtree(memory() / self.name, ignore_errors=True)  # of a hook that was killed
 
     def _follow(self, event: ops.SecretChangedEvent) -> None:
-        """Read the newest revision; when all have, Juju tells the leader to remove the last."""
+        """Read the newest revision. When all units have, Juju tells the leader to remove the
+        older."""
         self.content
 
     def _remove(self, event: ops.SecretRemoveEvent) -> None:
@@ -85,7 +86,7 @@ class Authority(ops.Object):
         return '' if 'other-key' in self.content else self.content.get('other-certificate', '')
 
     def make(self, trusted: str = '') -> None:
-        """Make the CA that signs; `trusted`, the certificate of one that is lost, stays so."""
+        """Make the CA that signs. `trusted`: the certificate of a lost CA, which stays trusted."""
         certificate, key = pki.make_ca(self.app.name)
         self.keep({'certificate': certificate, 'key': key}, trusted)
 

@@ -34,7 +34,7 @@ class CaActions(ops.Object):
             event.set_results({'certificates': '\n'.join(map(self._line, self.tls.members()))})
 
     def _line(self, unit: ops.Unit) -> str:
-        """Its line of the table."""
+        """The unit's line of the table."""
         chain, about = self.tls.certificates().get(unit.name), self.tls.answer(unit).refusal
         if chain:
             try:

@@ -44,7 +44,7 @@ class TlsExample(ops.CharmBase):
         framework.observe(on.collect_unit_status, self._tell)
 
     def _reconcile(self, event: ops.EventBase) -> None:
-        """Ask for what this unit lacks, use what it has got, and answer who waits."""
+        """Ask for what this unit lacks, use what it has got, and answer requests that wait."""
         if not self.tls:
             return
         csr, answer = pki_files.request(self.unit.name), self.tls.answer(self.unit)
@@ -61,8 +61,8 @@ class TlsExample(ops.CharmBase):
     def _use(self, chain: str, event: ops.EventBase) -> None:
         """Put this unit's chain in use, and ask for another when it is time.
 
-        The leader is told at once while it changes the CA, of which it then signs two; else now
-        and then, since every peer runs a hook for it.
+        The leader is told at once while it changes the CA (there are two in the chain then),
+        otherwise now and then, since every peer runs a hook for it.
         """
         assert self.tls
         regular = isinstance(event, REGULAR)

@@ -44,7 +44,7 @@ class BadRequest(Fault):
 
 
 def within(most: int, name: str, tail: str) -> str:
-    """Name and tail in `most` characters: of a longer name the start, and a digest of the whole."""
+    """Name and tail in at most `most` characters: a longer name is cut, and gets a digest."""
     room = most - len(tail)
     if len(name) > room:
         name = f'{name[:room - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}'
@@ -64,7 +64,7 @@ def host_name(unit: str) -> str:
 
 
 def ip_address(text: Optional[str]) -> Optional[str]:
-    """The IP address that this is, in its usual form, or None: one with a scope is none."""
+    """The text as an IP address in its usual form; None if it is none, or has a scope."""
     try:
         address = str(ipaddress.ip_address(text or ''))
         return None if '%' in address else address
@@ -201,8 +201,8 @@ def days_left(chain: str) -> float:
 
 
 def is_to_renew(chain: str, days: int) -> bool:
-    """Whether it is time for another, which would last so many days: a third of its own is left,
-    or it was made to last another number of days. None lasts longer than its CA."""
+    """Whether it is time for another chain, to last that many days: a third of the time of this one
+    is left, or it was made to last another number of days. No chain outlasts its CA."""
     leaf, last = certificates(chain)[0], signer(chain).not_valid_after_utc
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
     return now() > end - (end - start) / 3 and end < last \
@@ -221,7 +221,7 @@ def sign(csr: str, unit: str, others: Iterable[str], days: int, ca: str, ca_key:
     """A certificate of that unit for the key that signed `csr`, for server and client use.
 
     All that is taken from the CSR is its public key. BadRequest, with the reason, if it is not one
-    to sign; Fault if a name is none, the CA has ended, or its key is another's.
+    to sign; Fault if a name is not valid, the CA has ended, or the key is not that of the CA.
     """
     key, authority = load_request(csr).public_key(), certificates(ca)[0]
     end = min(now() + timedelta(days), authority.not_valid_after_utc)

@@ -9,10 +9,10 @@ HOME = Path('pki')
 
 
 def place(path: str, owner: str, group: str, modes: Dict[str, int]) -> bool:
-    """Have copies of the files that `modes` names in that directory; whether they were not there.
+    """Put copies of the files that `modes` names in that directory; whether that was necessary.
 
     The directory is a link to one beside it, and is swapped: a service that opens `directory/NAME`
-    finds all of the old ones or all of the new ones. While one has yet to come, nothing is done.
+    finds all of the old files or all of the new ones. While a file is missing, nothing is done.
     """
     directory = Path(path)
     if not all((HOME / name).is_file() for name in modes) or all(

@@ -10,8 +10,8 @@ from typing import List, Optional
 import pki_files
 from placing import place
 
-# Such as '/etc/nginx/tls'; None if the service reads pki/ in the charm's directory, as root. It has
-# to be new, since it becomes a link.
+# Such as '/etc/nginx/tls'; None if the service reads pki/ in the charm's directory, as root. There
+# must be no such directory yet, since it becomes a link.
 DIRECTORY: Optional[str] = None
 OWNER, GROUP = 'root', 'root'
 MODES = {'key.pem': 0o640, 'certificate.pem': 0o644, 'ca.pem': 0o644}

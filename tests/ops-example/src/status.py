@@ -63,7 +63,7 @@ def span(chain: str) -> float:
 
 
 def deadlines(charm: 'TlsExample', chain: str) -> Iterator[StatusBase]:
-    """It is renewed when a third of its time is left: near its end, nobody answers."""
+    """A renewal begins when a third of the time is left: near the end, nobody has answered."""
     left = pki.days_left(chain)
     if left < span(chain) / 6:
         yield BlockedStatus(f'certificate ends in {days(left)}')
@@ -78,7 +78,7 @@ def ca_days_left(chain: str) -> float:
 
 
 def notes(charm: 'TlsExample', chain: str) -> str:
-    """What a leader has to say though all is well with itself."""
+    """What a leader adds though all is well with itself."""
     if not charm.tls or not charm.unit.is_leader():
         return ''
     states = [charm.tls.state(unit) for unit in charm.tls.members()]

@@ -105,7 +105,7 @@ class Certificates:
         self.answers = relation.data[unit.app]
 
     def bag(self, unit: ops.Unit) -> Mapping[str, str]:
-        """The bag of that unit; empty for a peer whose bag cannot be read, as one that has left."""
+        """The bag of that unit; empty for a peer whose bag cannot be read (it may have left)."""
         bag = self.relation.data[unit]
         try:
             bag.get('csr')
@@ -138,7 +138,7 @@ class Certificates:
         return answer if answer.id and answer.id == self.request(self.unit).id else None
 
     def is_to_ask(self, csr: str, served: bool) -> bool:
-        """Whether this unit has to publish the CSR, as it has not, or another, or in vain.
+        """Whether to publish the CSR: the unit published none, another, or this one in vain.
 
         `served`: it has its certificate, so it need not outnumber what stands there.
         """
@@ -192,7 +192,7 @@ class Certificates:
         return bool(certificate) and self.bag(unit).get('certificate_in_use') == digest(certificate)
 
     def give(self, unit: ops.Unit, certificate: str = '', refusal: str = '') -> None:
-        """Answer the request of that unit by the one or the other."""
+        """Answer the request of that unit with a certificate or a refusal."""
         refusal = '' if certificate else fit_reason(refusal)
         for key, text in zip(KEYS, (certificate, refusal, self.request(unit).id)):
             self.answers[f'{unit.name}_{key}'] = text  # '' deletes

@@ -2,11 +2,11 @@
 
 In `easy-rsa/pki`, as easy-rsa has it: the CA's key and certificate, and the records of what it has
 signed, for `easyrsa revoke`, say. easy-rsa itself works in a directory that is new each time, so
-nothing that a killed one leaves behind is met by the next: no index that is cut, no lock.
+nothing that a killed run leaves behind disturbs the next: no index that is cut off, no lock.
 
 A new CA is signed by the one before it, too. While units change from one to the other, each unit
-trusts the certificates of both: who has changed trusts the old CA beside the new one, and shows
-what the old CA has signed to those who have not.
+trusts the certificates of both: a unit that has changed trusts the old CA beside the new one, and
+presents what the old CA has signed to units that have not changed.
 """
 import shutil
 import time
@@ -18,7 +18,7 @@ from .command import Failure, openssl, run
 WORK = Path('easy-rsa')  # hooks and actions run in the charm's directory
 PKI = WORK / 'pki'
 CERTIFICATE, KEY, INDEX = PKI / 'ca.crt', PKI / 'private/ca.key', PKI / 'index.txt'
-# The CAs of before that are trusted; this CA's certificate as the last of them has signed it.
+# The earlier CAs that are trusted; this CA's certificate as the last of them has signed it.
 PREVIOUS, CROSS = PKI / 'previous.crt', PKI / 'cross.crt'
 
 # What a certificate and a CA may last.
@@ -28,7 +28,7 @@ DAY = 86400
 SETTINGS = {'EASYRSA_BATCH': '1', 'EASYRSA_NO_PASS': '1', 'EASYRSA_NO_VARS': '1',
             'EASYRSA_ALGO': 'ec', 'EASYRSA_CURVE': 'prime256v1', 'EASYRSA_DN': 'cn_only',
             'EASYRSA_CA_EXPIRE': str(CA_DAYS)}
-# easy-rsa marks it so from 3.2.3 on; Python takes no CA without from 3.13 on.
+# easy-rsa marks it critical from 3.2.3 on; from 3.13 on Python accepts no CA without that.
 CRITICAL = 'basicConstraints = critical,CA:TRUE'
 # Without the serial number, which a CA's two certificates do not share.
 BY_KEY = 'authorityKeyIdentifier = keyid'

@@ -54,9 +54,8 @@ def block(text):
 
 
 def examined(request):
-    """As `examine`; an openssl that is broken is told from a request that is.
-
-    It is believed that a request is bad if openssl says so before and after it took a good one.
+    """As `examine`, but tells a broken openssl from a broken request. A request counts as bad if
+    openssl rejects it before and after it accepts a good one.
     """
     said = examine(request)
     if said:

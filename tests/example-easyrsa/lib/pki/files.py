@@ -1,4 +1,4 @@
-"""Writes files so that a process which is killed, or a full disk, leaves no half of anything."""
+"""Writes files so that a process which is killed, or a full disk, leaves nothing half written."""
 import os
 import shutil
 import tempfile
@@ -29,7 +29,7 @@ def write(path, text):
 def scratch(path):
     """A new, empty directory beside `path`, removed at the end.
 
-    So is what a process that was killed has left of its own.
+    What a killed process has left of its own is removed, too.
     """
     path.parent.mkdir(mode=0o700, exist_ok=True)
     prefix, current = '.{}-'.format(path.name), path.resolve()
@@ -46,7 +46,7 @@ def scratch(path):
 
 @contextmanager
 def replacing(link):
-    """A new directory to fill, to which `link` leads afterwards: to all of it, or as before.
+    """A new directory to fill, to which `link` leads afterwards; if that fails, `link` stays.
 
     Files that belong together so change together, whoever reads them by the link.
     """
@@ -69,7 +69,7 @@ def replacing(link):
 
 
 def remove(path):
-    """Whatever it is, and whether it is there or not."""
+    """Remove `path`, whatever it is, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(str(path), ignore_errors=True)
     else:

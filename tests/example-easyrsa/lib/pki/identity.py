@@ -6,7 +6,7 @@
     pki/ca.pem                     the CAs that this unit trusts
 
 Both directories are links to one that is made anew at each change, so that a new key never stands
-beside the old certificate. Whatever is lost or spoilt is made anew from what it was made of.
+beside the old certificate. Whatever is lost or spoilt is made again from what it was made from.
 """
 import hashlib
 import time

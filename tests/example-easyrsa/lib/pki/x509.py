@@ -1,4 +1,4 @@
-"""What stands in a certificate."""
+"""Reads what is in a certificate."""
 import re
 import ssl
 import tempfile
