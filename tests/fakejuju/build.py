@@ -21,9 +21,10 @@ class BuildFailed(Exception):
 
 
 def build(layer, target, *options, interfaces=None, wheelhouse=False, codes=BUILT, cwd=None):
-    """Build the charm layer in the directory `layer` below `target`; the built charm's directory.
+    """Build the charm layer in the directory `layer`; returns the built charm's directory, below
+    `target`.
 
-    interfaces: a directory with one for each interface layer; unless given, that of
+    interfaces: a directory with a directory for each interface layer; by default that of
     CHARM_INTERFACES_DIR, or `interfaces` beside layer.yaml. Charm layers other than basic and
     options are taken from CHARM_LAYERS_DIR, or from `layers` beside layer.yaml. Nothing is fetched:
     a wheelhouse.txt, whose packages the stand-in would not install, is left out unless
@@ -64,7 +65,7 @@ def directory_of(variable, layer):
 
 
 def together(directory, first, second):
-    """A directory with the layers in both; that in `first`, where a name is in both."""
+    """A directory with the layers of both; where both have a name, the layer in `first`."""
     directory.mkdir()
     for source in (first, second) if second else (first,):
         for layer in source.iterdir():

@@ -1,7 +1,7 @@
 """What Juju asks of a charm file at deploy and refresh, in its words (JSRC F16).
 
-From 4.0 on domain/deployment/charm of juju/juju, before that juju/charm 8 and 12. Only what a
-charm with peer relations has is looked at.
+From 4.0 on domain/deployment/charm of juju/juju, before that juju/charm 8 and 12. It looks only at
+what a charm with peer relations has.
 """
 import json
 import re
@@ -23,7 +23,7 @@ TYPES: Dict[str, Any] = {'string': str, 'secret': str, 'int': int, 'float': (int
 # Of JSON schema, in actions.yaml.
 SCHEMA_TYPES: Dict[str, Any] = {'string': str, 'integer': int, 'number': (int, float),
                                 'boolean': bool, 'array': list, 'object': dict}
-# What a charm may have in metadata.yaml and the double has not.
+# What a charm may have in metadata.yaml and the double does not model.
 NOT_MODELLED = 'storage', 'resources', 'subordinate', 'containers', 'devices'
 
 
@@ -184,7 +184,8 @@ def checked(read, version, major):
 
 
 def needed(metadata, version):
-    """The version that the charm asks for is there; what else it assumes is not modelled."""
+    """Raises unless this Juju is the version that the charm needs; other assumptions are not
+    modelled."""
     def numbers(text):
         return [int(part) for part in text.split('-')[0].split('.')]
     least = metadata.get('min-juju-version', '0')

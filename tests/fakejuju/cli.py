@@ -1,15 +1,15 @@
 """The part of Juju's command line that jubilant 1.14 sends in tests of a charm.
 
 The environment variable FAKEJUJU names the directory that models live in; nothing else is kept.
-Hooks run as real processes, within the commands: with `status` each unit that has a hook due runs
-one, with `run` and `exec` their unit runs what is due before, and the task; `destroy-model` runs
-all. The other commands only say what is wanted, as in Juju, and whoever wants to see it done asks
-for the status again and again. So nothing outlives a command, no two hooks overlap, and a test
-that fails can be run again to fail in the same way.
+Hooks run as real processes, within the commands. With `status` each unit that has a hook due runs
+one; with `run` and `exec` their unit runs what is due before, and then the task; `destroy-model`
+runs all. The other commands only say what is wanted, as in Juju; to have it done, ask for the
+status again and again. So nothing outlives a command, no two hooks overlap, and a test that fails
+can be run again and fails in the same way.
 
 Forms of arguments and output are those that jubilant writes and parses, texts those of the Juju
-that JUJU_VERSION names: 2.9, 3.x or 4.x, 3.6.8 unless told. What is not known here is refused:
-with code 2 where the arguments are wrong, else with 1. `fakejuju-reboot UNIT` is the double's own.
+that JUJU_VERSION names: 2.9, 3.x or 4.x, by default 3.6.8. What is not known here is refused: with
+exit code 2 if the arguments are wrong, else with 1. `fakejuju-reboot UNIT` is the double's own.
 """
 import fcntl
 import json
@@ -34,7 +34,7 @@ from .tools import (APPLICATION, LEVELS, UNIT_NAME, WORD, ToolError, failure, go
                     parse, place, usage)
 
 MARK = 'models of fakejuju, format 4\n'
-# A unit's failures of one hook in a row after which a command does not wait any longer.
+# After so many failures of a hook in a row a command does not wait for the unit any longer.
 FAILURES = 3
 # The status of an application is the first of these that one of its units has.
 SEVERITY = 'error', 'blocked', 'waiting', 'maintenance', 'active', 'unknown'
@@ -107,7 +107,7 @@ class Store:
         return Juju(app.charm, self.files(app.name), real=True, model=app.model)
 
     def bring(self, path):
-        """Unpack a charm file: where, its metadata and its bases."""
+        """Unpack a charm file; returns where, its metadata and its bases."""
         target = self.directory / 'charms' / uuid.uuid4().hex
         return (str(target), *charm.unpack(path, target, version_of_juju()))
 
@@ -123,7 +123,7 @@ class Store:
         return run
 
     def work(self):
-        """Each unit that has a hook due runs one; whether any had."""
+        """Each unit that has a hook due runs one. Returns whether any had."""
         busy = False
         for app in list(self.applications.values()):
             elect(app.model)
@@ -165,7 +165,7 @@ class Store:
 
 
 def lines(run, level='UNSPECIFIED'):
-    """Of a run, for debug-log, in its form; of that level and above."""
+    """The lines of a run in debug-log, in its format; those of that level and above."""
     shown = LEVELS[LEVELS.index(level):]
     messages = [(level, 'juju-log', text) for level, text in run.log]
     if run.hook.kind not in TASKS:
@@ -382,7 +382,7 @@ def add_units(store, app, units):
 
 
 def remove_unit(store, arguments):
-    """Each by itself; one that cannot be removed does not hold the others back."""
+    """Remove each unit by itself; one that cannot be removed does not hold the others back."""
     options, positional = parse(arguments, (), ('no-prompt', 'destroy-storage', 'force', 'no-wait'))
     if not positional:
         raise usage('no units specified')
@@ -576,7 +576,7 @@ def nothing_scheduled(store, error):
 
 
 def wrong_params(action, given, closed):
-    """What validation says; '' if all is right. Juju 4 takes no others than those it knows."""
+    """What validation says; '' if all is right. Juju 4 accepts only parameters that it knows."""
     known, shown = action.get('params') or {}, go_json(given)[:-1]
     unknown = set(action) - {'description', 'title', 'execution-group', 'parallel', 'params',
                              'required', 'additionalProperties'}

@@ -7,7 +7,7 @@ MODEL_UUID = '00000000-0000-4000-8000-000000000000'
 
 
 class CommitFailed(Exception):
-    """The hook exited 0 and the controller refused or missed what it wrote (JS 6)."""
+    """The hook exited with 0, but the controller refused what it wrote, or was not there (JS 6)."""
 
 
 class Denied(Exception):
@@ -26,8 +26,8 @@ class Context:
         name = hook.name if hook.kind != 'exec' else \
             'run-commands' if model.major < 3 else 'juju-exec'
         self.id = '{}-{}-{}'.format(unit, name, uuid.uuid4().hex)
-        # {(relation id, is the application's): the bag as this hook first read it, with the hook's
-        # own writes; '' is a key that it deletes}.
+        # {(relation id, whether it is the application's): the bag as this hook first read it, with
+        # the hook's own writes; the value '' deletes the key}.
         self.own_bags: Dict[Tuple[str, bool], Dict[str, str]] = {}
         self.app_written: Set[str] = set()  # relation ids
         self.secret_writes = []  # callables that change the model
@@ -39,7 +39,7 @@ class Context:
         self._views = {}
         self._deposed = False
         if hook.kind in ('joined', 'changed') and hook.remote_unit:
-            # The agent reads the bag of the unit that the hook is about afresh (JS 12, 2).
+            # The agent reads anew the bag of the unit that the hook is about (JS 12, 2).
             self.unit.cache.pop((hook.relation, hook.remote_unit), None)
 
     # Environment: built, not inherited (JS 3).
@@ -96,7 +96,8 @@ class Context:
         """`juju exec` is the action juju-exec from 3.0 on (JSRC C2)."""
         return self.hook.kind == 'action' or self.hook.kind == 'exec' and self.model.major >= 3
 
-    # Reading: what a hook has read stays so until it ends, but for its own writes (JS 4.1).
+    # Reading: what a hook has read stays the same until it ends, except for its own writes (JS
+    # 4.1).
 
     def is_leader(self):
         """May become false within a hook, never true again (JS 4.6, JSRC A10)."""
@@ -126,7 +127,8 @@ class Context:
     def bag(self, relation, owner):
         """The bag of a unit, or of the application, as this hook sees it."""
         app = owner == self.model.app
-        # A leader has its own copy of the application's, a unit deposed meanwhile has not (A10).
+        # A leader has its own copy of the application's bag; a unit deposed meanwhile does not
+        # (A10).
         if owner == self.unit.name or app and self.is_leader():
             return {key: value for key, value in self.own_bag(relation, app).items() if value}
         if (relation, owner) not in self._views:
@@ -140,7 +142,7 @@ class Context:
         return self._views[relation, owner]
 
     def own_bag(self, relation, app):
-        """Loaded once; the application's with the lease only, in 4.x (JSRC A11)."""
+        """Loaded once; in 4.x the application's bag only with the lease (JSRC A11)."""
         if (relation, app) not in self.own_bags:
             if app and self.model.major >= 4 and self.model.leader != self.unit.name:
                 raise Denied('permission denied')

@@ -1,4 +1,4 @@
-"""What a hook may meet with, by the names that `fakejuju run` and the pytest fixture use."""
+"""The faults of a hook, by the names that `fakejuju run` and the pytest fixture use."""
 from typing import Any, Dict
 
 # Their effect on Juju.run; those of WITH_NUMBER happen at that call of a hook tool.

@@ -16,13 +16,13 @@ from typing import Any
 from .model import NotModelled
 from .runner import Juju
 
-# So that it finds this package, and its hooks nothing but what is in the environment.
+# So that it finds this package, while its hooks find nothing but what is in the environment.
 SERVER = 'import sys; sys.path.insert(0, sys.argv[1]); from fakejuju import hook_server; ' \
     'del sys.path[0]; hook_server.main()'
 
 
 class Forkserver:
-    """Its process; one serves all models of this process."""
+    """The process that forks hooks; one serves all models of this process."""
 
     @classmethod
     @functools.lru_cache(maxsize=None)
@@ -55,9 +55,8 @@ class Forkserver:
 
 
 class ForkedJuju(Juju):
-    """A Juju that forks hooks, also those of a real one if it is told `forked`.
-
-    Of a real one what is not Python, and `juju exec`, are processes all the same.
+    """A Juju that forks hooks; with `forked`, also if it is `real`. Then hooks that are not Python,
+    and `juju exec`, are started as processes all the same.
     """
 
     def __init__(self, charm, directory, real=False, forked=None, **knobs):

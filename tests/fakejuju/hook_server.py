@@ -1,8 +1,8 @@
 """A process with the frameworks imported, from which hooks are forked.
 
 What it does for a hook is what the kernel would do for the process of its own: the hook's
-environment and nothing else, its directory, its file run as `__main__`. Hook tools that it calls
-by `subprocess.run` and its like are not started as processes either, their calls go straight to the
+environment and nothing else, its directory, its file run as `__main__`. Hook tools that it calls by
+`subprocess.run` and its like are not started as processes either; their calls go straight to the
 agent's socket.
 """
 import contextlib
@@ -49,8 +49,8 @@ INSTALLED = tuple(set(sysconfig.get_paths()[name] for name in ('stdlib', 'pureli
 
 
 def imported_since(before):
-    """Names of modules to have ready for the next hook: installed ones, but for what may know of
-    this hook.
+    """Names of modules to have ready for the next hook: installed ones, except those that may know
+    of this hook.
     """
     return [name for name, module in list(sys.modules.items()) if name not in before
             and (getattr(module, '__file__', None) or '').startswith(INSTALLED)
@@ -65,7 +65,7 @@ def get_ready(names):
 
 
 def check_arguments(argv):
-    """Raise what the start of a process with these arguments would raise."""
+    """Raise the exception that starting a process with these arguments would raise."""
     for each in map(os.fsencode, argv):
         if b'\0' in each:
             raise ValueError('embedded null byte')
@@ -74,7 +74,7 @@ def check_arguments(argv):
 
 
 def answer_hook_tools(ask, write):
-    """Route hook tools called through `subprocess` to `ask`; other commands run as ever."""
+    """Route hook tools called through `subprocess` to `ask`; other commands run as usual."""
     real_run, real_call = subprocess.run, subprocess.call
 
     def is_tool(argv):

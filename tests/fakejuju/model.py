@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 
 class NotModelled(Exception):
-    """Juju can do this, the double cannot: the test that asks for it has to fail."""
+    """Juju can do this, but the double cannot: the test that asks for it has to fail."""
 
 
 class Hook(NamedTuple):
@@ -24,7 +24,8 @@ class Hook(NamedTuple):
 
 
 class Bag:
-    """Relation data of one unit or application, with the version that makes others look."""
+    """Relation data of one unit or application, with a version: a new one makes other units
+    look."""
 
     def __init__(self):
         self.settings: Dict[str, str] = {}
@@ -113,10 +114,11 @@ CONTINUE = ('upgrade-charm', 'config-changed')
 class Model:
     """Where a knob is None it is as in that version of Juju.
 
-    leader_notified: of its own write to the application bag (JS 8). departed_sent: to survivors
-    (JSRC A2, A3, F1): True, always; False, never, so that they find out when their agents restart
-    or their charm is refreshed (A4). config_twice: `juju config` runs config-changed twice (F6).
-    reversed_relations: they are visited in any order (B8). subordinate: goal-state lists nobody.
+    leader_notified: the leader is told of its own write to the application bag (JS 8).
+    departed_sent: survivors are told that a unit left (JSRC A2, A3, F1): with True always; with
+    False never, so that they find out when their agents restart or their charm is refreshed (A4).
+    config_twice: `juju config` runs config-changed twice (F6). reversed_relations: they are visited
+    in any order (B8). subordinate: goal-state lists nobody.
     """
 
     def __init__(self, app, endpoints, version='3.6.8', leader_notified=True, stale_caches=True,
@@ -178,7 +180,8 @@ class Model:
         return id_
 
     def destroy_relation(self, id_):
-        """Its end, as that of an application's: departed, and broken as in JSRC A1."""
+        """The relation ends, as when its application is removed: departed, and broken as in JSRC
+        A1."""
         self.relations[id_].dying = True
 
     def remove_relation(self, id_):
@@ -209,7 +212,8 @@ class Model:
             self.bury(unit)
 
     def kill_unit(self, name):
-        """The machine is gone; Juju does not know yet: it stays in scope, and keeps the lease."""
+        """The machine is gone, but Juju does not know yet: the unit stays in scope, and keeps the
+        lease."""
         self.unit(name).life = 'dead'
 
     def forget_unit(self, name):
@@ -355,14 +359,16 @@ class Model:
         return Hook('update-status', 'update-status') if 'update-status' in unit.due else None
 
     def unread(self, secret):
-        """The revisions that nobody reads any more; below Juju 4 who has left still does (E6)."""
+        """The revisions that no unit reads any more; below Juju 4 a unit that has left still counts
+        (E6)."""
         read = {revision for name, revision in secret.pinned.items()
                 if self.major < 4 or not self.units[name].gone}
         return {revision for revision, content in enumerate(secret.revisions[:-1])
                 if content is not None} - read
 
     def holds(self, unit, hook):
-        """Whether that hook is still to run: leader-elected is not without the lease (JSRC A8)."""
+        """Whether that hook is still to run: leader-elected does not run without the lease (JSRC
+        A8)."""
         return hook.kind != 'leader-elected' or self.leader == unit.name
 
     def visited(self):
@@ -383,7 +389,8 @@ class Model:
             leaver = name if unit.life == 'alive' else unit.name
             return self.relation_hook(relation, 'departed', name, leaver)
         if ends:
-            # That it is a peer relation an agent knows only of those that it has met itself.
+            # Only of relations that it has met itself does an agent know that they are peer
+            # relations.
             return self.relation_hook(relation, 'broken') if relation.id in unit.reloaded else None
         if unit.app_seen[relation.id] != relation.app.version \
                 and (self.leader_notified or self.leader != unit.name):
@@ -408,7 +415,7 @@ class Model:
             self.unit(name).due -= {hook.kind, 'update-status'}
 
     def end(self, name):
-        """The agent looks again at what it has not seen during the hook (JSRC A9)."""
+        """The agent looks again for what it did not see during the hook (JSRC A9)."""
         self.running.pop(name, None)
         if self.believes == name:
             self.believes = None
@@ -486,7 +493,7 @@ class Model:
             unit.actions.pop(0)
         else:
             unit.failed, unit.queued = hook, None
-            unit.config_again = False  # the retry knows all that has come meanwhile
+            unit.config_again = False  # the retry sees all that happened meanwhile
 
     def requeue(self, name, hook):
         """The agent stopped in the middle of it: it runs again, and first (JSRC B10, F9)."""

@@ -49,7 +49,8 @@ def charm(request, tmp_path_factory):
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_call(item):
-    """A test fails if a fault of it was not met. (This does not run if it has failed already.)"""
+    """Fail a test in which a fault was not met. (This does not run if the test has failed
+    already.)"""
     deployment = item.stash.get(DEPLOYMENT, None)
     if deployment and deployment.unmet():
         pytest.fail(deployment.unmet(), pytrace=False)
@@ -57,7 +58,7 @@ def pytest_runtest_call(item):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """With a test that failed, what its units say."""
+    """Add to the report of a failed test what its units say."""
     report = (yield).get_result()
     deployment = item.stash.get(DEPLOYMENT, None)
     if call.when == 'call' and report.failed and deployment and deployment.is_deployed():

@@ -11,7 +11,7 @@ PASSING = 'reactive.dispatch.'
 
 
 def kv(database):
-    """Unitdata as a dict, but for what passes with the hook: what was committed last."""
+    """Unitdata as a dict, as last committed; without what lasts for one hook only."""
     if not os.path.exists(str(database)):
         return {}
     try:
@@ -19,7 +19,7 @@ def kv(database):
     except sqlite3.OperationalError as error:
         if 'locked' not in str(error):
             raise
-    # Another process writes. No lock is on a copy, where its journal is rolled back.
+    # Another process is writing. A copy has no lock, and there the journal is rolled back.
     with tempfile.TemporaryDirectory() as directory:
         copy = os.path.join(directory, 'copy')
         for suffix in ('', '-journal', '-wal'):

@@ -25,7 +25,7 @@ Call = namedtuple('Call', 'argv stdin code stdout stderr')
 
 DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
 BASH = '/bin/bash'
-# What is unlikely to be a test's intention: a unit that needs more hooks than this to settle.
+# A unit that needs more hooks than this to settle is unlikely to be what a test intends.
 MANY_HOOKS = 100000
 # What the model does by itself.
 VERBS = 'elect', 'depose', 'remove_unit', 'kill_unit', 'forget_unit', 'next_hook'
@@ -116,7 +116,8 @@ class Answers:
 
 
 def with_file(argv, stdin, directory):
-    """`--file path` as `--file -`: who looks at the call later finds no file any more."""
+    """`--file path` as `--file -`: the file is no longer there when somebody looks at the call
+    later."""
     if '--file' in argv[:-1]:
         at = argv.index('--file') + 1
         path = os.path.join(directory, argv[at])
@@ -130,8 +131,8 @@ class Juju:
     """A model of one application, and the agents of its units.
 
     `charm` is the directory of a built charm, `directory` a new one for the units' files. The knobs
-    are those of Model; or `model` is one that has units already, with their files there. Not
-    `real`: units share the charm's directory. Use it as a context manager, or call close().
+    are those of Model; or `model` is one that already has units, with their files in `directory`.
+    Unless `real`, units share the charm's directory. Use it as a context manager, or call close().
     """
 
     def __init__(self, charm, directory, real=True, app=None, model=None, **knobs):
@@ -211,11 +212,11 @@ class Juju:
         return name
 
     def refresh(self, unit, charm, force=False):
-        """Have a unit go to another build of the charm: next, or when it is out of its error.
+        """Have a unit move to another build of the charm: next, or when it is no longer in error.
 
-        There it still retries once with the old code (JSRC B5). If that succeeds upgrade-charm
-        follows; if not, as at once with `force` below Juju 4, the code is swapped beneath the
-        failed hook and upgrade-charm never runs (JSRC F8, JS 10).
+        In error it retries once more with the old code (JSRC B5). If that succeeds, upgrade-charm
+        follows. If not, the code is swapped beneath the failed hook, and upgrade-charm never runs;
+        with `force`, below Juju 4, that happens at once (JSRC F8, JS 10).
         """
         agent, self.charm = self.model.unit(unit), self.set_charm(charm)
         agent.upgrade = str(charm)
@@ -225,7 +226,7 @@ class Juju:
             agent.due.add('upgrade-charm')
 
     def set_charm(self, charm):
-        """What the application's peer relations become; the Path of the charm."""
+        """Change the application's peer relations to those of the charm; the Path of the charm."""
         metadata = yaml.safe_load((Path(charm) / 'metadata.yaml').read_text())
         new, old = list(metadata.get('peers') or ()), list(self.metadata.get('peers') or ())
         if new != old:
@@ -324,7 +325,8 @@ class Juju:
             self.skip(unit)
 
     def skip(self, unit):
-        """The unit's failed hook, or its next one, counts as done and has not been run; the Hook.
+        """Skip the unit's failed hook, or its next one: it counts as done, and is not run; the
+        Hook.
 
         `juju resolve --no-retry` (JSRC A14), or a debug-hooks session that is left.
         """
@@ -336,7 +338,7 @@ class Juju:
         if hook.kind == 'upgrade-charm':
             self.deploy(unit)
         self.model.begin(unit, hook)
-        # Either way its context was made, and so what was cached of the remote unit is gone.
+        # In both cases its context was made, which discards what was cached of the remote unit.
         agent.cache.pop((hook.relation, hook.remote_unit), None)
         self.model.commit(unit, hook)
         self.model.end(unit)
@@ -345,7 +347,7 @@ class Juju:
     def remove_relation(self, relation):
         self.model.destroy_relation(relation)
 
-    # What a hook of a unit has committed while another unit was in one.
+    # What the hook of one unit commits while another unit is in a hook.
 
     def write(self, unit, /, **settings):
         """Into the unit's own bag; '' deletes."""
@@ -365,9 +367,9 @@ class Juju:
                 for id_, relation in self.model.relations.items()}
 
     def restore_bags(self, snapshot, owner=None):
-        """All bags, or those of one owner, go back with their versions: to those who have seen
-        later ones they have changed. Units that came since keep theirs. (Where the controller was
-        away its agents restart, too: `restart_agent`.)
+        """All bags, or those of one owner, go back, with their versions: for units that have seen
+        later versions they have changed. Units that came since keep their bags. (Where the
+        controller was away, its agents restart, too: `restart_agent`.)
         """
         for id_, relation in self.model.relations.items():
             for name, bag in [*relation.units.items(), (self.model.app, relation.app)]:
@@ -590,7 +592,7 @@ class Juju:
         return process.pid, process.wait
 
     def settle(self, units=None):
-        """One hook per unit in turn until none is due; their Runs.
+        """Run hooks, one per unit in turn, until none is due; their Runs.
 
         A hook that fails is tried again; the third failure in a row raises.
         """

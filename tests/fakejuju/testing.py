@@ -1,7 +1,7 @@
 """For tests of a charm: one application on the double, driven in the words of jubilant.
 
-The pytest fixture `juju` is a `Deployment` (plugin.py). The verbs say what is wanted; `settle` runs
-hooks until none is due, and `run` and `exec` run what they are about.
+The pytest fixture `juju` is a `Deployment` (plugin.py). Most methods only say what is wanted.
+`settle` runs hooks until none is due; `run` and `exec` run their action or command.
 """
 import dataclasses
 import shlex
@@ -22,13 +22,13 @@ from .usable import Unusable, expect_harmless, open_charm
 
 __all__ = ['Deployment', 'NotModelled', 'Status', 'Task', 'TaskError', 'Unusable']
 
-# Of a unit's workload, as in `juju status`.
+# The status of a unit's workload, as in `juju status`.
 Status = namedtuple('Status', 'current message')
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """What came of an action or of `exec`, as in jubilant."""
+    """The result of an action or of `exec`, as in jubilant."""
 
     status: str
     results: Dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -50,7 +50,7 @@ class Task:
 
 
 class TaskError(Exception):
-    """An action or `exec` failed; `task` tells how."""
+    """An action or `exec` failed; `task` says how."""
 
     def __init__(self, task):
         super().__init__(task)
@@ -58,7 +58,7 @@ class TaskError(Exception):
 
 
 class Fault:
-    """What the next hook of that name meets with, on that unit or on any."""
+    """A fault for the next hook of that name, on that unit or on any."""
 
     def __init__(self, hook, unit, kind, number):
         self.hook, self.unit, self.kind, self.number = hook, unit, kind, number
@@ -99,8 +99,8 @@ class FaultyJuju(ForkedJuju):
 class Deployment:
     """A model with one application; a context manager.
 
-    directory: a new one for the units' files; without it, a temporary one. processes: each hook and
-    each hook tool is a process, as on Juju; it takes ten times as long.
+    directory: a new one for the units' files; by default a temporary one. processes: each hook and
+    each hook tool is started as a process, as on Juju, which takes ten times as long.
     """
 
     def __init__(self, directory=None, processes=False):
@@ -124,7 +124,8 @@ class Deployment:
 
     @property
     def double(self):
-        """The Juju (runner.py) below, for what is not offered here; RuntimeError before deploy."""
+        """The Juju (runner.py) behind this, for what is not offered here; RuntimeError before
+        deploy."""
         if not self._double:
             raise RuntimeError('nothing is deployed: call deploy first')
         return self._double
@@ -139,12 +140,12 @@ class Deployment:
     # What an operator does.
 
     def deploy(self, charm, app=None, *, num_units=1, config=None, version=None, **knobs):
-        """Deploy a built charm, a directory or a charm file; the names of its units, a list.
+        """Deploy a built charm, a directory or a charm file; returns the names of its units.
 
-        app: the name of the application, unless it is the charm's. config: options and their
-        values. version: of Juju (2.9, 3.x, 4.x), unless JUJU_VERSION names one or it is 3.6.8.
-        knobs: those of Model (model.py). The first unit leads. Raises Unusable for a charm that is
-        not there, not built, or not one for here.
+        app: the name of the application, by default the charm's. config: options and their values.
+        version: of Juju (2.9, 3.x, 4.x), by default JUJU_VERSION, or 3.6.8. knobs: those of Model
+        (model.py). The first unit leads. Raises Unusable for a charm that is not there, not built,
+        or cannot run here.
         """
         __tracebackhide__ = True
         if self._double:
@@ -170,24 +171,24 @@ class Deployment:
         return directory
 
     def add_unit(self, num_units=1):
-        """Add units; their names, a list."""
+        """Add units; returns their names."""
         names = [self.double.add_unit() for _ in range(num_units)]
         cli.elect(self._model)
         return names
 
     def remove_unit(self, *units):
-        """Have these units leave. Where the leader does, `settle` has another one lead."""
+        """Have these units leave. If the leader is among them, `settle` has another unit lead."""
         for unit in units:
             self.double.remove_unit(unit)
 
     def refresh(self, charm):
-        """Have every unit go to another build of the charm."""
+        """Refresh every unit to another build of the charm."""
         new = self._open(charm, 'refresh-{}'.format(len(self.hooks)), self._model.version)
         for unit in self.units():
             self.double.refresh(unit, new)
 
     def config(self, values=None, *, reset=()):
-        """Set options, or reset them to their defaults; all options, as they are now."""
+        """Set options, or reset them to their defaults; returns all options."""
         changes = self._checked(values or {})
         defined = self._options()
         for name in [reset] if isinstance(reset, str) else reset:
@@ -216,13 +217,13 @@ class Deployment:
 
     def update_status(self, *units):
         """Have update-status run on these units, or on all. Any other hook that is due takes its
-        place, as on Juju: settle before.
+        place, as on Juju: call `settle` first.
         """
         for unit in units or self.units():
             self.double.update_status(unit)
 
     def elect(self, unit):
-        """Have this unit lead; the leader until now learns of it when its hook is over."""
+        """Have this unit lead; the former leader learns of it when its hook is over."""
         self.double.elect(unit)
 
     def change_address(self, unit, address):
@@ -244,8 +245,8 @@ class Deployment:
     def settle(self):
         """Run hooks, one per unit in turn, until none is due; a unit that is not leaving leads.
 
-        The Runs (runner.py). A hook that fails three times in a row raises AssertionError with what
-        it wrote to stderr.
+        Returns the Runs (runner.py). A hook that fails three times in a row raises AssertionError
+        with what it wrote to stderr.
         """
         __tracebackhide__ = True
         runs: List[Run] = []
@@ -257,11 +258,11 @@ class Deployment:
             runs += new
 
     def run_hook(self, unit):
-        """Run the next hook that is due on that unit, and no other; its Run."""
+        """Run the next hook that is due on that unit, and no other; returns its Run."""
         return self.double.run(unit)
 
     def run(self, unit, action, params=None):
-        """Run an action; its Task. What the unit has to run before goes before, other hooks wait.
+        """Run an action; returns its Task. Hooks that have to run before it do; other hooks wait.
 
         Raises ValueError for an action that the charm does not have, TaskError for one that fails
         or does not take these parameters.
@@ -310,14 +311,14 @@ class Deployment:
     # Faults.
 
     def fault(self, hook, unit=None, **what):
-        """Have the next hook (or action) of that name, on that unit or on any, meet with a fault.
+        """Inject a fault into the next hook (or action) of that name, on that unit or on any.
 
-        kill=N, fail=N, interrupted=N: at its N-th call of a hook tool (juju-log does not count) it
-        is killed; the call fails; its agent restarts. regained=N: there the leadership is lost and
-        won again. exit=CODE: it exits with that. uncommitted=True: Juju cannot commit what it
-        wrote. deposed=True: the leadership is lost before that. again=True: it is committed, and
-        runs again. skipped=True: it is not run and counts as done. A test fails if no hook met with
-        its fault.
+        kill=N, fail=N, interrupted=N: at its N-th call of a hook tool (juju-log does not count) the
+        hook is killed; that call fails; the agent restarts. regained=N: at that call the leadership
+        is lost and won again. exit=CODE: the hook counts as failed with that exit code.
+        uncommitted=True: Juju cannot commit what it wrote. deposed=True: the leadership is lost
+        before the commit. again=True: it is committed, and runs again. skipped=True: it is not run
+        and counts as done. A test fails if a fault was not met.
         """
         (kind, number), = what.items() if len(what) == 1 else [('', 0)]
         if kind not in FAULTS or type(number) is not (int if kind in WITH_NUMBER else bool) \

@@ -1,23 +1,23 @@
 """`fakejuju run CHARM`: deploy a built reactive charm and show what its units do.
 
-CHARM is a directory or a charm file. Hooks are real processes, one per unit in turn, until none
-is due. The timeline tells of each hook its calls of hook tools, the flags that charms.reactive
-set and cleared, what came into bags, the workload status where the charm changed it, and the
+CHARM is a directory or a charm file. Hooks are real processes, one per unit in turn, until none is
+due. The timeline shows, for each hook, its calls of hook tools, the flags that charms.reactive set
+and cleared, what was written into bags, the workload status if the charm changed it, and the
 warnings and errors that it logged; `--format mermaid` draws flags and bags. Flags of layer:basic
 that last for one hook (`config.changed`, `config.set.OPTION` and their like) are left out.
 
-`--fault` has a hook meet with something, HOOK counting those of all units: kill=CALL, fail=CALL
-and interrupted=CALL at that call of a hook tool, exit=CODE, uncommitted, deposed (before the
-commit), regained=CALL (the leadership is lost and won there), again (committed, and run once
-more), skipped (not run, yet done).
+`--fault` injects a fault into a hook; HOOK is its number, counting the hooks of all units:
+kill=CALL, fail=CALL and interrupted=CALL at that call of a hook tool, exit=CODE, uncommitted,
+deposed (before the commit), regained=CALL (the leadership is lost and won there), again (committed,
+and run once more), skipped (not run, but counted as done).
 
 `--after` does something when that hook is over, or no hook is due any more: lose=UNIT and
 restore=UNIT,HOOKS for unitdata, as it was that many of the unit's hooks ago; bags=HOOK: all bags
 are as they were after that hook; restart=UNIT its agent, reboot=UNIT, remove=UNIT, elect=UNIT;
 status: update-status of all units.
 
-It exits with 1 where a hook fails three times in a row, where the charm or what is asked is
-refused, and where a fault was not met: its hook did not run, or made fewer calls.
+It exits with 1 if a hook fails three times in a row, if the charm or what is asked is refused, or
+if a fault was not met: its hook did not run, or made fewer calls.
 """
 import argparse
 import re
@@ -77,7 +77,7 @@ def event(text):
 
 def flag_changes(before, after, log):
     """[('set' or 'cleared', flag)] in the order of a hook: what charms.reactive traces, and then
-    what was done after it had stopped tracing, such as by functions that run at the exit.
+    what was done after it had stopped tracing, for example by functions that run at the exit.
     """
     flags, changes = set(before), []
     for _, message in log:
@@ -192,7 +192,7 @@ FORMATS = {'timeline': Timeline, 'mermaid': Mermaid}
 
 
 def show(juju, units, view, faults=(), remove_leader_after=None, events=()):
-    """Run it all; the exit code."""
+    """Run the units, with faults and events, until all is over; returns the exit code."""
     faults, events = dict(faults), sorted(events, key=lambda each: each[0])
     left = dict(faults)
     for _ in range(units):
@@ -262,7 +262,7 @@ def add_arguments(command):
 
 
 def run(options):
-    """Do what the arguments say; the exit code."""
+    """Do what the arguments say; returns the exit code."""
     with tempfile.TemporaryDirectory() as directory:
         try:
             version = version_of_juju(options.juju or 'without version')

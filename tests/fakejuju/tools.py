@@ -1,7 +1,7 @@
 """Juju's hook tools: arguments in, output and exit code out (JS 4, JSRC D and E).
 
-Each tool is a function of a context and its arguments. Exit codes are juju/cmd's: 2 where the
-arguments are wrong, 1 where the tool cannot do it; the text goes to stderr after `ERROR `.
+Each tool is a function of a context and its arguments. Exit codes are juju/cmd's: 2 if the
+arguments are wrong, 1 if the tool cannot do what they ask; the text goes to stderr after `ERROR `.
 """
 import base64
 import functools
@@ -76,7 +76,7 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
-# What yaml.v2 reads as no string, and PyYAML as one; and the other way round.
+# What PyYAML reads as a string and yaml.v2 does not; and the other way round.
 NOT_PLAIN = re.compile(r'([yYnN]|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?)\Z')
 PLAIN = re.compile('[0-9]{4}-[0-9]+-[0-9]+ .*Z\\Z')
 
@@ -163,7 +163,7 @@ def pairs(arguments):
 
 
 def deprecated(name, options):
-    """What a tool that prints nothing says on stderr to --format."""
+    """What a tool that prints no output says on stderr if it is given --format."""
     return ('', '--format flag deprecated for command "{}"'.format(name)) \
         if options.get('format') else ''
 
@@ -393,7 +393,7 @@ def secret_add(context, arguments, stdin):
 
     def clashes(secrets):
         return bool(label) and any(each.label == label for each in secrets.values())
-    # With what others have made it clashes at the commit only (E4).
+    # With secrets that other units have made it clashes only at the commit (E4).
     if clashes({id_: context.secrets[id_] for id_ in set(context.secrets) - set(
             context.model.secrets)}):
         raise failure(clash)
@@ -423,7 +423,7 @@ def secret_get(context, arguments, stdin):
     secret, reader = context.secrets[id_], context.unit.name
     newest = len(secret.revisions) - 1
     known = context.model.secrets.get(id_)
-    # Without --peek and --refresh a revision that is still pending is not seen, but the first is.
+    # Without --peek and --refresh a pending revision is not seen, unless it is the first.
     revision = secret.pinned.get(reader, len(known.revisions) - 1 if known else newest)
     if options.get('peek') or options.get('refresh'):
         revision = newest
@@ -568,7 +568,7 @@ def action_set(context, arguments, stdin):
 
 
 def place(target, path, value):
-    """Into nested maps; what is there and no map is overwritten."""
+    """Put a value into nested maps; a value in its way that is no map is overwritten."""
     for key in path[:-1]:
         if not isinstance(target.get(key), dict):
             target[key] = {}
@@ -636,7 +636,7 @@ def status_get(context, arguments, stdin):
     none_left(positional)
     if options.get('application'):
         raise NotModelled('status-get --application')
-    # What was read first stays so for the hook, a status-set of its own included (D4).
+    # What was read first stays the same for the hook, even after a status-set of its own (D4).
     context.status = context.status or context.unit.status
     status, message = context.status
     if options.get('include-data'):
@@ -701,7 +701,8 @@ def network_get(context, arguments, stdin):
 
 
 def goal_state(context, arguments, stdin):
-    """All units that Juju has a row of; a peer relation is not in it, a subordinate sees nobody."""
+    """All units that Juju has a row of. Peer relations are not in it, and a subordinate sees no
+    units."""
     options, positional = parse(arguments)
     none_left(positional)
     units: Dict[str, Any] = {}

@@ -10,13 +10,14 @@ from .charm import check, unpack
 
 
 class Unusable(Exception):
-    """There is no charm whose hooks can run here; the text is a sentence that says why."""
+    """The charm's hooks cannot run here; the text is a sentence that says why."""
 
 
 def open_charm(path, target, version):
     """The directory of the charm at `path`; a charm file is unpacked, in `target`.
 
-    Raises as charm.py for what Juju refuses, and Unusable for what is no charm or is not built.
+    Raises as charm.py does for what Juju refuses, and Unusable for what is no charm or is not
+    built.
     """
     path = Path(path)
     if not path.exists():
