@@ -1,4 +1,4 @@
-"""The main job, to watch: units of the example get certificates, and use them.
+"""The main job, for you to watch: units of the example get certificates, and use them.
 
 Run by `tox -e demo`; `tox -e demo -- --units 6` for more units. Every step is checked: the exit
 code is 0 only if all of them went as promised.
@@ -48,7 +48,7 @@ def state(juju, unit):
 
 
 def handler(run):
-    """In which one the hook ended, as charms.reactive logs it."""
+    """The handler in which the hook ended, as charms.reactive logs it."""
     logged = re.findall('Invoking reactive handler: (.*)',
                         '\n'.join(call.argv[-1] for call in run.calls))
     return ' in ' + logged[-1] if logged else ''
@@ -66,8 +66,8 @@ class Demo:
 
     @contextmanager
     def step(self, what):
-        """Say what has begun: a line that moves if this is a terminal; gives a function for more
-        words about it.
+        """Say what has begun, on a terminal in a line that moves; yields a function that adds words
+        to that line.
         """
         if not self.console.is_terminal:
             self.say(what + ' ...')
@@ -219,7 +219,7 @@ class Demo:
 
 
 def lasting(text):
-    """Its lines, without what is another each time: seconds and names of CAs."""
+    """Its lines, without what differs each time: seconds and names of CAs."""
     return [re.sub(r'[0-9.]+ s$|\b[0-9a-f]{8}\b', '#', line.rstrip())
             for line in text.splitlines()]
 
