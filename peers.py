@@ -382,7 +382,7 @@ class LeaderSide(Relation):
         return self.bag(app=self.app) if leads else None
 
     def unanswered(self) -> Dict[str, str]:
-        """{unit: id} of what waits by the bag with this hook's writes; all if it cannot be read."""
+        """{unit: id} of what waits, by the bag with this hook's writes; all if that is unknown."""
         waiting = self.record.waiting
         answers = self.bag(app=self.app) if waiting else None
         return waiting if answers is None else {

@@ -79,7 +79,7 @@ class Demo:
             yield lambda words: bar.update(task, description='{}: {}'.format(what, words))
 
     def settle(self, what, juju, after_each=lambda: None):
-        """Run hooks, one per unit in turn, until none is due and all are served; show which."""
+        """Run and show hooks, one per unit in turn, until none is due; then all must be served."""
         hooks, calls, start = 0, 0, time.monotonic()
         with self.step(what) as tell:
             while any(juju.next_hook(unit) for unit in juju.units()):
@@ -171,7 +171,8 @@ class Demo:
             self.say('    every unit is {}'.format(*told))
 
     def shake_with_a_stranger(self, party, directory):
-        """Same name and address, certificate of another CA: both ways must be refused."""
+        """One with the same name and address, but a certificate of another CA, must be refused both
+        ways."""
         home = directory / 'foreign'
         home.mkdir()
         stranger = impostor(party, home)

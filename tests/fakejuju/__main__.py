@@ -26,7 +26,7 @@ def main(arguments=None):
         print(LAYERS)
         return 0
     if len(dict(options.fault)) < len(options.fault):
-        run.error('a hook meets with one fault at most')
+        run.error('a hook can have only one fault')
     try:
         return timeline.run(options)
     except BrokenPipeError:  # `| head` has seen enough

@@ -263,7 +263,7 @@ def number(options, name):
 
 
 def fits_a_file(name):
-    """Models and applications are kept in directories of their names."""
+    """Refuse a name too long for a file: models and applications are directories of their names."""
     if len(name) > 200:
         raise NotModelled('a name of more than 200 characters')
 

@@ -1,7 +1,8 @@
 """The faults of a hook, by the names that `fakejuju run` and the pytest fixture use."""
 from typing import Any, Dict
 
-# Their effect on Juju.run; those of WITH_NUMBER happen at that call of a hook tool.
+# {fault: a function that gives the arguments for Juju.run}. Those of WITH_NUMBER have a number: of
+# a call of a hook tool, or the exit code.
 FAULTS: Dict[str, Any] = {
     'kill': lambda juju, number: {'kill_at': number},
     'fail': lambda juju, number: {'fail_at': number},
@@ -29,5 +30,5 @@ def calls(run):
 
 
 def met(run, kind, at):
-    """Whether the hook met with that fault: there was one, with so many calls."""
+    """Whether the fault was met: there was a hook to run, and it made that many calls."""
     return bool(run.env) and (kind == 'exit' or calls(run) >= at)

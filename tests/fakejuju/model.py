@@ -104,7 +104,7 @@ class Unit:
         self.status_set = False            # by the charm
 
 
-# What an operator has a unit do: no hook waits for it to succeed.
+# What an operator has a unit do; if it fails, it is not run again, and holds up no hook.
 TASKS = ('action', 'exec')
 
 # JS 1.1, "continue mode"; stop and remove are a dying unit's.
@@ -117,8 +117,9 @@ class Model:
     leader_notified: the leader is told of its own write to the application bag (JS 8).
     departed_sent: survivors are told that a unit left (JSRC A2, A3, F1): with True always; with
     False never, so that they find out when their agents restart or their charm is refreshed (A4).
-    config_twice: `juju config` runs config-changed twice (F6). reversed_relations: they are visited
-    in any order (B8). subordinate: goal-state lists nobody.
+    config_twice: `juju config` runs config-changed twice (F6). reversed_relations: Juju visits
+    relations in any order (B8), this one in the reverse of theirs. subordinate: goal-state lists no
+    units.
     """
 
     def __init__(self, app, endpoints, version='3.6.8', leader_notified=True, stale_caches=True,

@@ -378,7 +378,7 @@ class Juju:
                     bag.settings = dict(settings)
 
     def restore_unitdata(self, unit, hooks_ago=1):
-        """What was on the unit's disk that many hooks ago is there again."""
+        """Put back the unitdata that the unit had that many hooks ago."""
         history = self.history[unit]
         if not 0 <= hooks_ago < len(history):
             raise ValueError('{} has run {} hooks'.format(unit, len(history) - 1))

@@ -351,7 +351,7 @@ class Deployment:
         return list(self.double.runs)
 
     def units(self):
-        """The names of the units that have not gone."""
+        """The names of the units that are still there."""
         return self.double.units()
 
     def status(self, unit):

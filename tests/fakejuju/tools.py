@@ -451,7 +451,7 @@ def owned(context):
 
 
 def manage(context, id_, what, write):
-    """At the commit; a unit that does not lead is refused only then (JSRC E2)."""
+    """Write at the commit. Only then a unit that does not lead is refused (JSRC E2)."""
     if id_ in owned(context):
         context.secret_writes.append(write)
     elif id_ in context.model.secrets:

@@ -41,7 +41,7 @@ def expect_built(directory, path):
     hooks = 'hooks/install' if (directory / 'layer.yaml').exists() else 'hooks'
     if not any((directory / name).exists() for name in (hooks, 'dispatch')) \
             and any((directory / name).exists() for name in sources):
-        raise Unusable('the charm at {} is not built, for it has neither {} nor dispatch: run '
+        raise Unusable('the charm at {} is not built: it has neither {} nor dispatch. Run '
                        'charm-build (or charmcraft pack), and name the charm that it makes'
                        .format(path, hooks))
 

@@ -297,8 +297,8 @@ def test_another_juju(juju, tmp_path, version):
      r'no charm for fakejuju at \S*app: it does not model a charm without a peer relation'),
     ({'metadata.yaml': '{name: app}'},
      r'no charm at \S*app: metadata: summary: expected string, got nothing'),
-    ({'hooks': None}, r'the charm at \S*app is not built, for it has neither hooks nor dispatch: '
-     r'run charm-build \(or charmcraft pack\), and name the charm that it makes'),
+    ({'hooks': None}, r'the charm at \S*app is not built: it has neither hooks nor dispatch. '
+     r'Run charm-build \(or charmcraft pack\), and name the charm that it makes'),
     ({'wheelhouse/a-1.0-cp27-cp27m-manylinux1_x86_64.whl': ''},
      r'the charm at \S*app is built for another Python than this, 3.\d+: '
      r'a-1.0-cp27-cp27m-manylinux1_x86_64.whl is in its wheelhouse'),

@@ -106,7 +106,7 @@ def test_statuses_warnings_and_errors_are_told(tmp_path):
 def test_a_layer_that_is_not_built_is_refused():
     done = fakejuju(TESTS / 'example')
     assert done.returncode == 1 and done.stderr == (
-        'ERROR the charm at {} is not built, for it has neither hooks/install nor dispatch: run '
+        'ERROR the charm at {} is not built: it has neither hooks/install nor dispatch. Run '
         'charm-build (or charmcraft pack), and name the charm that it makes\n'.format(
             TESTS / 'example'))
 
@@ -151,7 +151,7 @@ def test_a_directory_is_refused_as_its_charm_file_is(tmp_path, version, files, l
     (['.', '--units', '0'], 2, "'0' is no positive number"),
     (['.', '--units', '-1'], 2, "'-1' is no positive number"),
     (['.', '--remove-leader-after', '0'], 2, "'0' is no positive number"),
-    (['.', '--fault', '1:kill=1', '--fault', '1:again'], 2, 'a hook meets with one fault at most'),
+    (['.', '--fault', '1:kill=1', '--fault', '1:again'], 2, 'a hook can have only one fault'),
 ])
 def test_wrong_arguments_are_refused(arguments, code, line):
     done = fakejuju(*arguments)

@@ -98,7 +98,7 @@ def ask_once(tls, reason):
 
 @hook('secret-changed', 'secret-remove')
 def forget_old_revisions():
-    """Have nobody read an old revision of the CA's secret any more, and remove those."""
+    """Read the newest revision of the CA's secret, and remove the old one that nobody reads."""
     authority.forget_old_revisions()
 
 
