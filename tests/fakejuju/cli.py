@@ -764,7 +764,8 @@ def main(arguments):
         if str(error).startswith('option provided'):  # Juju may have it
             error = NotModelled(str(error).split()[-1])
         text = error if isinstance(error, ToolError) else 'fakejuju does not model ' + str(error)
-        # Who reads the output as json finds some; that of config is YAML unless told.
+        # A client that parses the output gets {}: as JSON, or as the YAML that config prints by
+        # default.
         if getattr(error, 'code', 2) == 1 and (arguments[0] == 'config' or 'json' in arguments):
             print('{}')
         print('ERROR', text, file=sys.stderr)

@@ -73,8 +73,8 @@ class ForkedJuju(Juju):
         server = Forkserver.shared()
         return server.start(str(file), charm, run.env, *output), server.wait
 
-    # What a layer keeps in the directory `disk` beside unitdata, if these are not the charm's:
-    # keys, say. Restoring unitdata leaves it alone.
+    # Files that a layer keeps in the directory `disk` if units share the charm's directory: keys,
+    # say. Restoring unitdata leaves them alone.
 
     def disk(self, unit):
         """{file name: text}."""
