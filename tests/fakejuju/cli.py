@@ -33,9 +33,11 @@ from .runner import Juju
 from .tools import (APPLICATION, LEVELS, UNIT_NAME, WORD, ToolError, failure, go_json, none_left,
                     parse, place, usage)
 
-MARK = 'models of fakejuju, format 4\n'
+MARK = 'models of fakejuju, format 5\n'
 # After so many failures of a hook in a row a command does not wait for the unit any longer.
 FAILURES = 3
+# What is on a machine: Juju removes it with its unit.
+FREE, GONE = 'free', 'gone'
 # The status of an application is the first of these that one of its units has.
 SEVERITY = 'error', 'blocked', 'waiting', 'maintenance', 'active', 'unknown'
 
@@ -60,6 +62,8 @@ class Store:
         self.directory = home() / name
         self.applications = {}
         self.tasks = 0
+        # Those that were added, by number: its unit, FREE or GONE.
+        self.machines = []
 
     def __enter__(self):
         if not WORD.match(self.name) or not os.path.isdir(str(self.directory)):
@@ -72,7 +76,7 @@ class Store:
             raise failure('another command is at work on model {}'.format(self.name))
         state = self.directory / 'state'
         if state.exists():
-            self.applications, self.tasks = pickle.loads(state.read_bytes())
+            self.applications, self.tasks, self.machines = pickle.loads(state.read_bytes())
         return self
 
     def __exit__(self, *_):
@@ -80,7 +84,9 @@ class Store:
 
     def save(self):
         new = self.directory / 'state.new'
-        new.write_bytes(pickle.dumps((self.applications, self.tasks)))
+        alive = {FREE}.union(*(app.model.alive() for app in self.applications.values()))
+        self.machines = [unit if unit in alive else GONE for unit in self.machines]
+        new.write_bytes(pickle.dumps((self.applications, self.tasks, self.machines)))
         os.replace(str(new), str(self.directory / 'state'))
 
     def application(self, name, text='application "{}" not found'):
@@ -262,6 +268,20 @@ def number(options, name):
     return int(text)
 
 
+def machines(store, options, units):
+    """Those that --to names, one for each of the units; [] if Juju is to make them."""
+    named = [name for name in options.get('to', '').split(',') if name]
+    free = [str(number) for number, unit in enumerate(store.machines) if unit == FREE]
+    if 'to' in options and (len(named) != units or len(set(named)) != units
+                            or not set(named) <= set(free)):
+        raise NotModelled('--to with anything but a machine for each unit, which was added and has '
+                          'none')
+    if store.machines and not named:
+        raise NotModelled('units without --to beside machines that were added: where a cloud makes '
+                          'no machines these wait for ever')
+    return [int(name) for name in named]
+
+
 def fits_a_file(name):
     """Refuse a name too long for a file: models and applications are directories of their names."""
     if len(name) > 200:
@@ -322,10 +342,11 @@ def destroy_model(arguments):
 
 
 def deploy(store, arguments):
-    options, positional = parse(arguments, ('num-units', 'n', 'base'), (), ('config',))
+    options, positional = parse(arguments, ('num-units', 'n', 'base', 'to'), (), ('config',))
     if not positional:
         raise usage('no charm or bundle specified')
     path, units = local_file(positional[0]), number(options, 'num-units')
+    on = machines(store, options, units)
     none_left(positional[2:])
     if positional[1:] and not APPLICATION.match(positional[1]):
         wrong = re.sub('[a-z0-9-]', '', positional[1])[:1]
@@ -360,25 +381,40 @@ def deploy(store, arguments):
         app.model = juju.model
         app.model.config.update(config)
     store.applications[name] = app
-    add_units(store, app, units)
+    add_units(store, app, units, on)
     return ''
 
 
 def add_unit(store, arguments):
-    options, positional = parse(arguments, ('num-units', 'n'))
+    options, positional = parse(arguments, ('num-units', 'n', 'to'))
     app = store.application(one(positional, 'an application'), 'application "{}" not found' + (
         ' (not found)' if version_of_juju() >= '4' else ''))
     if app.dying:
         raise failure('cannot add unit 1/1 to application "{}": application is dying'.format(
             app.name))
-    add_units(store, app, number(options, 'num-units'))
+    units = number(options, 'num-units')
+    add_units(store, app, units, machines(store, options, units))
     return ''
 
 
-def add_units(store, app, units):
+def add_units(store, app, units, on):
     with store.open(app) as juju:
-        for _ in range(units):
-            juju.add_unit()
+        names = [juju.add_unit() for _ in range(units)]
+    for machine, name in zip(on, names):
+        store.machines[machine] = name
+
+
+def add_machine(store, arguments):
+    """One that is there already; the cloud makes none."""
+    options, positional = parse(arguments)
+    if len(positional) != 1 or not re.match('ssh:[^@ ]+@[^@ ]+$', positional[0]):
+        raise NotModelled('add-machine without ssh:USER@HOST')
+    if any(unit not in store.machines for app in store.applications.values()
+           for unit in app.model.alive()):
+        raise NotModelled('add-machine beside units for which the cloud made machines')
+    store.machines.append(FREE)
+    print('created machine {}'.format(len(store.machines) - 1), file=sys.stderr)
+    return ''
 
 
 def remove_unit(store, arguments):
@@ -701,14 +737,17 @@ def status(store, arguments):
     return json.dumps({
         'model': {'name': store.name, 'type': 'iaas', 'controller': 'fakejuju',
                   'cloud': 'localhost', 'version': version_of_juju(),
-                  'model-status': {'current': 'available'}}, 'machines': {}, 'storage': {},
-        'applications': {name: application_status(app)
+                  'model-status': {'current': 'available'}}, 'storage': {},
+        'machines': {str(number): {'juju-status': {'current': 'started'},
+                                   'machine-status': {'current': 'running'}}
+                     for number, unit in enumerate(store.machines) if unit != GONE},
+        'applications': {name: application_status(app, store.machines)
                          for name, app in store.applications.items()},
         'controller': {'timestamp': time.strftime('%H:%M:%SZ', time.gmtime())}})
 
 
-def application_status(app):
-    units = {unit: unit_status(app, unit) for unit in app.model.alive()}
+def application_status(app, machines):
+    units = {unit: unit_status(app, unit, machines) for unit in app.model.alive()}
     states = [each['workload-status'] for each in units.values()]
     worst = min(states, key=lambda each: SEVERITY.index(each['current']),
                 default={'current': 'unknown'})
@@ -733,14 +772,15 @@ def workload(model, name):
     return unit.status
 
 
-def unit_status(app, name):
+def unit_status(app, name, machines):
     unit = app.model.unit(name)
     current, message = workload(app.model, name)
     result = {
         'workload-status': dict({'current': current}, **({'message': message} if message else {})),
         'juju-status': {'current': 'executing' if app.model.next_hook(name) else 'idle',
                         'version': version_of_juju()},
-        'machine': name.split('/')[1], 'public-address': app.model.address(name)}
+        'machine': str(machines.index(name)) if name in machines else name.split('/')[1],
+        'public-address': app.model.address(name)}
     if unit.life == 'dying':
         result['juju-status']['life'] = 'dying'
     if app.model.leader == name:
@@ -749,10 +789,11 @@ def unit_status(app, name):
 
 
 WITHOUT_MODEL = {'version': version, 'add-model': add_model, 'destroy-model': destroy_model}
-COMMANDS = {'deploy': deploy, 'add-unit': add_unit, 'remove-unit': remove_unit,
-            'remove-application': remove_application, 'refresh': refresh, 'config': config,
-            'debug-log': debug_log, 'run': run, 'exec': exec_, 'status': status,
-            'resolve': resolve, 'resolved': resolve, 'fakejuju-reboot': reboot}
+COMMANDS = {'add-machine': add_machine, 'deploy': deploy, 'add-unit': add_unit,
+            'remove-unit': remove_unit, 'remove-application': remove_application,
+            'refresh': refresh, 'config': config, 'debug-log': debug_log, 'run': run,
+            'exec': exec_, 'status': status, 'resolve': resolve, 'resolved': resolve,
+            'fakejuju-reboot': reboot}
 # What comes of a hook is kept as soon as it is over.
 SAVE_THEMSELVES = 'debug-log', 'run', 'exec', 'status', 'remove-unit'
 

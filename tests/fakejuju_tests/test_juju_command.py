@@ -96,7 +96,10 @@ def test_hooks_run_with_status_and_not_before(juju):
     ('deploy -m test {charm} other more', 2, 'unrecognized args: ["more"]'),
     ('deploy -m test {charm} other --config x=1', 1, 'unknown option "x"'),
     ('deploy -m test {charm} other -n none', 2, '--num-units must be a positive integer'),
-    ('deploy -m test {charm} other --to 0', 1, 'fakejuju does not model --to'),
+    ('deploy -m test {charm} other --to 0', 1, 'fakejuju does not model --to with anything but'),
+    ('add-machine -m test', 1, 'fakejuju does not model add-machine without ssh:USER@HOST'),
+    ('add-machine -m test ssh:ubuntu@10.0.0.1', 1,
+     'fakejuju does not model add-machine beside units for which the cloud made machines'),
     ('add-unit -m test other', 1, 'application "other" not found'),
     ('remove-unit -m test --no-prompt tls/9', 1, 'removing unit tls/9 failed: unit "tls/9" not '
                                                  'found'),
@@ -297,6 +300,38 @@ def test_a_setting_is_read_as_go_reads_it(probe, setting, value):
     settings = json.loads(probe('config', '-m', 'test', 'probe', '--format', 'json').stdout)
     found = settings['settings'][setting[0]]['value']
     assert (found, type(found)) == (value, type(value))
+
+
+def test_on_a_cloud_that_makes_no_machines_each_unit_is_placed_on_one_that_was_added(tmp_path):
+    juju, file = Command(tmp_path / 'models', inside=True), plain(tmp_path / 'probe')
+    juju('add-model', 'test')
+    for number in range(4):
+        done = juju('add-machine', '-m', 'test', 'ssh:ubuntu@10.0.0.{}'.format(number))
+        assert (done.returncode, done.stderr) == (0, 'created machine {}\n'.format(number))
+
+    def machines():
+        status = juju.status()
+        return sorted(status['machines']), {name: unit['machine'] for name, unit in status[
+            'applications']['probe']['units'].items()}
+
+    def refused(units, *to):
+        for command, *what in ('deploy', file, 'other'), ('add-unit', 'probe'):
+            code, line = juju.refused(command, '-m', 'test', *what, '-n', units, *to)
+            assert code == 1 and line.startswith('fakejuju does not model ')
+
+    assert juju('deploy', '-m', 'test', file, '-n', '2', '--to', '2,0').returncode == 0
+    juju.rest()
+    assert machines() == (['0', '1', '2', '3'], {'probe/0': '2', 'probe/1': '0'})
+    for units, machine in [(1, '2'), (1, '4'), (1, 'lxd:1'), (1, ''), (2, '1'), (2, '1,1'),
+                           (1, '1,3')]:
+        refused(units, '--to', machine)
+    refused(1)
+    juju('remove-unit', '-m', 'test', '--no-prompt', 'probe/0')
+    juju.rest()
+    assert machines() == (['0', '1', '3'], {'probe/1': '0'})
+    refused(1, '--to', '2')
+    assert juju('add-unit', '-m', 'test', 'probe', '--to', '3').returncode == 0
+    assert machines() == (['0', '1', '3'], {'probe/1': '0', 'probe/2': '3'})
 
 
 @pytest.mark.parametrize('setting, line', [

@@ -1,7 +1,7 @@
 """The example charm on a Juju, driven by jubilant: whichever `juju` is first on the PATH.
 
-CHARM is the path of the charm file, JUJU_MACHINES names machines that are added first, for a cloud
-that makes none. Nothing here knows which Juju it is.
+CHARM is the path of the charm file. JUJU_MACHINES names machines, for a cloud that makes none: they
+are added first, and each unit is placed on one. Nothing here knows which Juju it is.
 """
 import os
 import re
@@ -29,15 +29,32 @@ openssl x509 -noout -fingerprint -in pki/ca.pem
 def juju():
     juju = jubilant.Juju(wait_timeout=1200)
     juju.add_model('tls-' + secrets.token_hex(4))
-    for machine in os.environ.get('JUJU_MACHINES', '').split():
-        juju.cli('add-machine', machine)
     yield juju
     juju.destroy_model(juju.model, destroy_storage=True)
 
 
 @pytest.fixture(scope='module')
-def deployed(juju):
-    juju.deploy(CHARM, APP, num_units=3)
+def to(juju):
+    """to(units): the machines for that many, as deploy and add_unit take them; None if Juju makes
+    them. None is used twice: a unit that is removed takes its machine with it."""
+    named = os.environ.get('JUJU_MACHINES', '').split()
+    for machine in named:
+        juju.cli('add-machine', machine)
+    free = sorted(juju.status().machines, key=int)
+
+    def machines(units):
+        if not named:
+            return None
+        assert len(free) >= units, 'JUJU_MACHINES names {} machines, which are too few'.format(
+            len(named))
+        return [free.pop(0) for _ in range(units)]
+
+    return machines
+
+
+@pytest.fixture(scope='module')
+def deployed(juju, to):
+    juju.deploy(CHARM, APP, num_units=3, to=to(3))
     rest(juju, 3)
     return juju
 
@@ -76,23 +93,23 @@ def test_three_units_have_certificates_for_their_keys(deployed):
     assert len(check(deployed)) == 3
 
 
-def test_units_that_are_added_are_served_and_nobody_else_changes(deployed):
+def test_units_that_are_added_are_served_and_nobody_else_changes(deployed, to):
     before = check(deployed)
-    deployed.add_unit(APP, num_units=2)
+    deployed.add_unit(APP, num_units=2, to=to(2))
     rest(deployed, 5)
     after = check(deployed)
     assert len(after) == 5
     assert {unit: after[unit] for unit in before} == before
 
 
-def test_the_leader_is_removed_and_the_next_one_signs(deployed):
+def test_the_leader_is_removed_and_the_next_one_signs(deployed, to):
     before, gone = check(deployed), leader(deployed)
     deployed.remove_unit(gone)
     rest(deployed, 4)
     after = check(deployed)
     del before[gone]
     assert after == before
-    deployed.add_unit(APP)
+    deployed.add_unit(APP, to=to(1))
     rest(deployed, 5)
     assert len(check(deployed)) == 5
 
