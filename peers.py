@@ -453,11 +453,11 @@ class LeaderSide(Relation):
         """Publish (certificate, refusal) for the unit's request. Returns why not, or None."""
         order, answers = self.record.handed_out.get(unit, [None]), self.answers()
         if answers is None:
-            return 'this unit does not lead, or sees no application bag'
+            return 'this unit does not lead, or cannot read the application bag'
         if order == [None] and csr is None:
             return 'the unit has left, or get_csr_map() never handed out a request of it here'
         if unit not in self.record.waiting and unit not in self._members(answers)[0]:
-            return 'the unit has left'
+            return 'the unit has left, or has not joined yet'
         reason = obstacle(unit, self.bag(unit=unit), answers, csr, *order)
         if reason:
             return reason
@@ -654,7 +654,7 @@ class TlsPeers(RelationBase):
             new = None, 'reissue-' + os.urandom(16).hex()
             again = {key: value for unit in units for key, value in zip(keys_of(unit)[1:], new)}
             if again and not leader.write(again, app=True) or leader.answers() is None:
-                raise ValueError('reissue: this unit {}, or sees no application bag'.format(
+                raise ValueError('reissue: this unit {}, or cannot use the application bag'.format(
                     'lost the leadership' if again else 'does not lead'))
             leader.survey()
 
@@ -803,7 +803,7 @@ def _require(what: str, text: str, labels: Tuple[str, ...] = ()) -> None:
         raise TypeError('{}: expected str, not {}'.format(what, type(text).__name__))
     fault = fault_in(text, labels) if labels else None
     if fault:
-        raise ValueError('{}: {}'.format(what, fault))
+        raise ValueError('{}: {}; it begins with {!r:.28}'.format(what, fault, text))
 
 
 def _require_unit(name: str) -> None:
