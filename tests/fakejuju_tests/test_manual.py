@@ -40,7 +40,7 @@ def test_the_table_has_each_fault():
 
 @pytest.mark.parametrize('link', re.findall(r'\]\(([^)h#][^)]*)\)', MANUAL))
 def test_links_lead_to_files(link):
-    assert (TESTS / 'fakejuju' / link).exists()
+    assert (TESTS / 'fakejuju' / link.split('#')[0]).exists()
 
 
 @pytest.fixture

@@ -14,6 +14,33 @@ from world import METADATA, TESTS, assemble
 
 pytestmark = pytest.mark.once
 UNITS = 'tls/0', 'tls/1', 'tls/2'
+STEPS = 'new-ca', 'use-new-ca', 'drop-old-ca'
+
+# Added to the recipes' PKI: the tests steer it by options.
+STEERED = '''
+
+from charmhelpers.core import hookenv
+
+sign_now, issue_now = sign, issue
+
+
+def issue(subject, key, issuer, issuer_key, start, extension):
+    return issue_now(subject, key, issuer, issuer_key,
+                     start - timedelta(days=hookenv.config('age')), extension)
+
+
+def sign(csr, unit, address, ca):
+    if hookenv.config('is-out-of-order'):
+        raise OSError('no answer')
+    if unit == hookenv.config('bans'):
+        raise BadRequest('{} is banned'.format(unit))
+    return sign_now(csr, unit, address, ca)
+'''
+OPTIONS = '''options:
+  age: {type: int, default: 0, description: How many days old a certificate is when it is signed.}
+  bans: {type: string, default: "", description: The unit whose requests are refused.}
+  is-out-of-order: {type: boolean, default: false, description: Nothing can be signed.}
+'''
 
 
 class Application:
@@ -24,8 +51,9 @@ class Application:
 
     def pass_time(self):
         self.juju.settle()
-        self.juju.update_status()
-        self.juju.settle()
+        for unit in UNITS:  # a hook that is due would take the place of update-status
+            self.juju.update_status(unit)
+            self.juju.settle()
 
     def read(self, unit, name):
         return (self.juju.charm_directory(unit) / name).read_text()
@@ -57,6 +85,9 @@ def application(tmp_path_factory):
                      metadata=dict(METADATA, description='The recipes.'))
     shutil.copytree(str(TESTS / 'fakejuju/layers/basic/lib'), str(charm / 'lib'),
                     dirs_exist_ok=True)
+    with open(str(charm / 'lib/pki.py'), 'a') as pki:
+        pki.write(STEERED)
+    (charm / 'config.yaml').write_text(OPTIONS)
     with Deployment() as juju:
         juju.deploy(charm, num_units=3)
         it = Application(juju)
@@ -83,9 +114,14 @@ def test_a_certificate_is_renewed_in_time_and_once(application):
     assert application.certificates() == first
     juju.run('tls/0', 'sign-again')    # the action in Python
     juju.settle()
-    old = application.certificates()
-    assert not set(old.values()) & set(first.values())
+    due = application.certificates()
+    assert not set(due.values()) & set(first.values())
     csr = juju.bag('tls/1')['csr']
+    juju.config({'age': 100})
+    application.pass_time()
+    old = application.certificates()
+    assert not set(old.values()) & set(due.values())
+    assert juju.status('tls/1') == ('blocked', 'the certificate has expired')
     juju.config({'age': 0})
     juju.settle()
     new = application.certificates()
@@ -93,6 +129,7 @@ def test_a_certificate_is_renewed_in_time_and_once(application):
     application.pass_time()
     assert application.certificates() == new
     assert juju.bag('tls/1')['csr'] == csr
+    assert juju.status('tls/1') == ('active', 'ready')
 
 
 def test_a_unit_whose_address_changed_asks_again(application):
@@ -110,15 +147,21 @@ def test_a_unit_whose_address_changed_asks_again(application):
 
 def test_what_is_wrong_with_the_request_is_refused(application):
     juju, before = application.juju, application.certificates()
+    key = application.read('tls/1', 'key.pem')
     juju.config({'bans': 'tls/1'})
     juju.run('tls/1', 'renew')
     application.pass_time()
     assert juju.status('tls/1') == ('blocked', 'CSR refused: tls/1 is banned')
     assert application.certificates() == before
+    assert application.read('tls/1', 'key.pem') == key
+    with pytest.raises(TaskError, match='not in use yet on tls/1'):
+        juju.run('tls/0', 'new-ca')
     juju.config({'bans': ''})          # config-changed: the unit asks with another CSR
     application.pass_time()
     assert juju.status('tls/1') == ('active', 'ready')
     assert application.certificates()['tls/1'] != before['tls/1']
+    assert application.read('tls/1', 'key.pem') != key
+    assert application.all_trust_all()
 
 
 def test_what_cannot_be_signed_now_waits(application):
@@ -129,30 +172,57 @@ def test_what_cannot_be_signed_now_waits(application):
     assert juju.status('tls/0') == ('active', "waiting: ['tls/2']")
     assert 'cannot sign for tls/2: no answer' in juju.debug_log('ERROR')
     assert application.certificates() == before
-    with pytest.raises(TaskError, match='not in use yet on tls/2'):
-        juju.run('tls/0', 'new-ca')
     juju.config({'is-out-of-order': False})
     application.pass_time()
     assert juju.status('tls/0') == ('active', 'ready')
     assert application.certificates()['tls/2'] != before['tls/2']
 
 
-def test_the_ca_is_changed_without_a_gap(application):
+def kept(juju):
+    """What was ever in the secret with the CAs."""
+    secret, = juju.double.model.secrets.values()
+    return list(secret.revisions)
+
+
+def expect_refusal(juju, unit, action, message):
+    """The action fails with that message, and makes no CA."""
+    before = kept(juju)
+    with pytest.raises(TaskError, match=message):
+        juju.run(unit, action)
+    assert kept(juju) == before
+
+
+def test_the_ca_is_changed_without_a_gap_and_in_this_order_only(application):
     juju, old = application.juju, application.read('tls/1', 'ca.pem')
-    with pytest.raises(TaskError, match='does not lead'):
-        juju.run('tls/1', 'new-ca')
+    expect_refusal(juju, 'tls/1', 'new-ca', 'tls/1 does not lead')
     seen = {str(application.files())}
-    for action in 'new-ca', 'use-new-ca', 'drop-old-ca':
-        juju.run('tls/0', action)
-        if action == 'new-ca':
-            with pytest.raises(TaskError, match='not in use yet on tls/0 tls/1 tls/2'):
-                juju.run('tls/0', 'use-new-ca')
+    for step in STEPS:
+        for other in set(STEPS) - {step}:
+            expect_refusal(juju, 'tls/0', other, 'the next step is {}$'.format(step))
+        juju.run('tls/0', step)
+        if step == 'new-ca':
+            expect_refusal(juju, 'tls/0', 'use-new-ca', 'not in use yet on tls/0 tls/1 tls/2')
         while any(map(juju.double.next_hook, UNITS)):
             for unit in filter(juju.double.next_hook, UNITS):
                 juju.run_hook(unit)
                 if str(application.files()) not in seen:
                     seen.add(str(application.files()))
-                    assert application.all_trust_all(), action
+                    assert application.all_trust_all(), step
     assert len(seen) == 1 + 3 * len(UNITS)
     new = application.read('tls/1', 'ca.pem')
     assert new.count('BEGIN') == old.count('BEGIN') == 1 and new != old
+
+
+def test_the_next_leader_signs_with_the_same_ca_or_not_at_all(application):
+    juju, ca = application.juju, application.read('tls/1', 'ca.pem')
+    juju.elect('tls/1')
+    juju.settle()
+    juju.run('tls/1', 'sign-again')
+    juju.settle()
+    old = application.certificates()
+    assert application.read('tls/2', 'ca.pem') == ca and application.all_trust_all()
+    juju.double.model.secrets.clear()
+    juju.run('tls/1', 'sign-again')
+    juju.settle()
+    assert application.certificates() == old and not juju.double.model.secrets
+    assert 'cannot sign for tls/2: no CA: ' in juju.debug_log('ERROR')

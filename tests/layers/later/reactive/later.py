@@ -5,11 +5,10 @@ from pathlib import Path
 from charmhelpers.core import hookenv
 from charms.reactive import clear_flag, when
 
-Path('queue').mkdir(exist_ok=True)
-
 
 @when('sign certificate signing request')
 def sign_elsewhere(tls):
+    Path('queue').mkdir(exist_ok=True)
     for unit, csr in tls.get_csr_map().items():
         order = Path('queue', hashlib.sha256((unit + csr).encode()).hexdigest() + '.csr')
         signed = order.with_suffix('.pem')  # where whoever signs puts the certificate

@@ -14,6 +14,10 @@ class BadRequest(Exception):
     """What is wrong with a CSR."""
 
 
+def now():
+    return datetime.now(timezone.utc)
+
+
 def pem(item):
     return item.public_bytes(serialization.Encoding.PEM).decode()
 
@@ -61,16 +65,15 @@ def issue(subject, key, issuer, issuer_key, start, extension):
 
 def make_ca(title):
     """A CA: its name, certificate and key."""
-    key, now = make_key(), datetime.now(timezone.utc)
+    key = make_key()
     return {'name': title, 'key': key, 'certificate': issue(
-        title, load_key(key).public_key(), title, key, now, x509.BasicConstraints(True, None))}
+        title, load_key(key).public_key(), title, key, now(), x509.BasicConstraints(True, None))}
 
 
-def sign(csr, unit, address, ca, age=0):
-    """A certificate for the key in that CSR, `age` days old already."""
+def sign(csr, unit, address, ca):
+    """A certificate for the key in that CSR."""
     names = [x509.DNSName(unit.replace('/', '-')), x509.IPAddress(ipaddress.ip_address(address))]
-    start = datetime.now(timezone.utc) - timedelta(days=age, hours=1)
-    return issue(unit, public_key_of(csr), ca['name'], ca['key'], start,
+    return issue(unit, public_key_of(csr), ca['name'], ca['key'], now() - timedelta(hours=1),
                  x509.SubjectAlternativeName(names))
 
 
@@ -83,7 +86,11 @@ def is_due(chain):
     """Whether no more than a third of the time of its first certificate is left."""
     leaf = x509.load_pem_x509_certificate(chain.encode())
     start, end = leaf.not_valid_before_utc, leaf.not_valid_after_utc
-    return end - datetime.now(timezone.utc) < (end - start) / 3
+    return end - now() < (end - start) / 3
+
+
+def is_expired(chain):
+    return x509.load_pem_x509_certificate(chain.encode()).not_valid_after_utc < now()
 
 
 def addresses_in(chain):

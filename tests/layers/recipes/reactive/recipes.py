@@ -1,40 +1,61 @@
-"""The layer of the README's recipes. Tests steer it by the options in config.yaml.
-
-Of the CAs the first signs, and all are trusted. They are in a file, so they stay on their leader;
-tests/example shows where they belong.
-"""
+"""The layer of the README's recipes. `pki` stands for your PKI code."""
 import json
 import subprocess
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from charmhelpers.core import hookenv
 from charms.reactive import clear_flag, endpoint_from_name, hook, set_flag, when
 
 import pki
 
-CAS = Path('cas.json')
+ENDPOINT = 'certificates'  # as in metadata.yaml
 RELOAD = ['sh', '-c', 'sha256sum ca.pem certificate.pem >> reloaded']
 
 
+def secret(tool, *arguments):
+    return subprocess.run([tool, *arguments, '--label', 'cas', '--format', 'json'],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+
+
 def read_cas():
-    if not CAS.exists():
-        write_cas([pki.make_ca('first CA')])
-    return json.loads(CAS.read_text())
+    found = secret('secret-get', '--refresh')
+    if not found.returncode:
+        return json.loads(json.loads(found.stdout)['cas'])
+    requests = endpoint_from_name(ENDPOINT).get_requests().values()
+    if 'not found' not in found.stderr or any(it['certificate'] for it in requests):
+        raise OSError('no CA: ' + found.stderr)  # another would cut off the units
+    return write_cas([pki.make_ca('first CA')])
 
 
 def write_cas(cas):
-    CAS.write_text(json.dumps(cas))
+    """Write the secret, or a new one, and return what is in it."""
+    found = secret('secret-info-get')
+    tool = ['secret-add', '--label', 'cas'] if found.returncode else \
+        ['secret-set', *json.loads(found.stdout)]
+    with NamedTemporaryFile('w', dir='/dev/shm') as file:  # arguments can be seen, disks be read
+        json.dump(cas, file)
+        file.flush()
+        subprocess.check_call(tool + ['cas#file=' + file.name])
+    return cas
+
+
+def write_private(name, text):
+    """Write a file that no other user can read."""
+    Path(name).touch(0o600)
+    Path(name).write_text(text)
 
 
 def request(after=None):
-    """The CSR that this unit keeps in a file, beside the key that it is for; another after a
-    refusal."""
+    """The CSR that this unit keeps in a file, beside its key.
+
+    After a refusal both are new, since with many tools the same key makes the same CSR. The key in
+    use is another file, until there is a certificate for the new one.
+    """
     if after or not Path('request.pem').exists():
-        if not Path('key.pem').exists():
-            Path('key.pem').touch(0o600)  # nobody else may read it
-            Path('key.pem').write_text(pki.make_key())
-        Path('request.pem').write_text(
-            pki.make_request(Path('key.pem').read_text(), hookenv.local_unit()))
+        key = pki.make_key()
+        write_private('request-key.pem', key)
+        Path('request.pem').write_text(pki.make_request(key, hookenv.local_unit()))
     return Path('request.pem').read_text()
 
 
@@ -44,12 +65,8 @@ def ask(tls):
 
 
 def certificate_for(unit, csr):
-    if hookenv.config('is-out-of-order'):
-        raise OSError('no answer')
-    if unit == hookenv.config('bans'):
-        raise pki.BadRequest('{} is banned'.format(unit))
     signer, *others = read_cas()
-    chain = [pki.sign(csr, unit, address_of(unit), signer, hookenv.config('age'))]
+    chain = [pki.sign(csr, unit, address_of(unit), signer)]
     return ''.join(chain + [ca['certificate'] for ca in [signer] + others])
 
 
@@ -69,6 +86,7 @@ def install(tls):
     certificate, *trusted = pki.split(tls.get_signed_cert())
     Path('ca.pem').write_text(''.join(trusted))
     Path('certificate.pem').write_text(certificate)
+    write_private('key.pem', Path('request-key.pem').read_text())
     set_flag('my-charm.installed')
     clear_flag('signed certificate available')
 
@@ -76,49 +94,54 @@ def install(tls):
 @when('my-charm.installed')
 def reload():
     subprocess.check_call(RELOAD)
-    endpoint_from_name('certificates').confirm_cert()
+    endpoint_from_name(ENDPOINT).confirm_cert()
     clear_flag('my-charm.installed')
 
 
 def address_of(unit):
-    relation = hookenv.relation_ids('certificates')[-1]
+    relation = hookenv.relation_ids(ENDPOINT)[-1]
     return hookenv.relation_get('ingress-address', unit=unit, rid=relation)
 
 
 @hook('update-status', 'config-changed')
 def look_again():
-    tls = endpoint_from_name('certificates')
+    tls = endpoint_from_name(ENDPOINT)
     chain, address = tls.get_signed_cert(), address_of(hookenv.local_unit())
     if chain and (pki.is_due(chain) or address not in pki.addresses_in(chain)):
-        tls.set_csr(request())
+        ask(tls)
 
 
 @hook('renew')
 def renew():
-    endpoint_from_name('certificates').set_csr(request())
+    ask(endpoint_from_name(ENDPOINT))
 
 
 @hook('new-ca', 'use-new-ca', 'drop-old-ca')
 def change_ca():
-    tls, (first, *others) = endpoint_from_name('certificates'), read_cas()
+    if not hookenv.is_leader():
+        return hookenv.action_fail(hookenv.local_unit() + ' does not lead')
+    tls, (first, *others) = endpoint_from_name(ENDPOINT), read_cas()
+    step = 'new-ca' if not others else 'use-new-ca' if others[0]['key'] else 'drop-old-ca'
     behind = [unit for unit, it in tls.get_requests().items()
               if it['state'] != 'answered' or not it['in_use']]
-    if behind:
-        hookenv.action_fail('not in use yet on ' + ' '.join(behind))
-        return
-    tls.reissue()  # raises if this unit does not lead: then the action fails
-    write_cas({'new-ca': [first, pki.make_ca('next CA')],  # trusted, and does not sign yet
-               'use-new-ca': others + [first],             # signs; the old one is trusted
-               'drop-old-ca': [first]}[hookenv.hook_name()])
+    if hookenv.hook_name() != step:
+        return hookenv.action_fail('the next step is ' + step)
+    if behind and not hookenv.action_get('force'):
+        return hookenv.action_fail('not in use yet on ' + ' '.join(behind))
+    tls.reissue()
+    write_cas([first, pki.make_ca('next CA')] if step == 'new-ca' else  # it does not sign yet
+              others + [dict(first, key=None)] if step == 'use-new-ca' else [first])
 
 
 @hook('update-status')
 def tell_status():
-    tls = endpoint_from_name('certificates')
+    tls = endpoint_from_name(ENDPOINT)
     waiting = [unit for unit, it in tls.get_requests().items() if it['state'] == 'waiting']
     if tls.get_refusal():
         hookenv.status_set('blocked', 'CSR refused: ' + tls.get_refusal())
     elif not tls.get_signed_cert():
         hookenv.status_set('waiting', 'for a certificate from the leader')
+    elif pki.is_expired(tls.get_signed_cert()):
+        hookenv.status_set('blocked', 'the certificate has expired')
     else:
         hookenv.status_set('active', 'waiting: {}'.format(waiting) if waiting else 'ready')
