@@ -57,17 +57,14 @@ def pytest_collection_finish(session):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """What the searches covered; and a record for tox_summary.py."""
+    """What the searches covered, with -v; and a record for tox_summary.py."""
     passed = [report for report in terminalreporter.getreports('passed') if report.when == 'call']
-    for report in passed:
-        for name, value in report.user_properties:
-            if name == 'search':
-                terminalreporter.line(value)
-    counts = {name: len(terminalreporter.getreports(name))
-              for name in ('failed', 'error', 'skipped')}
-    tox_summary.record(', '.join(['{} passed'.format(len(passed))] + [
-        '{} {}'.format(count, name) for name, count in counts.items() if count]),
-        [report.nodeid for report in passed])
+    if terminalreporter.verbosity > 0:
+        for report in passed:
+            for name, value in report.user_properties:
+                if name == 'search':
+                    terminalreporter.line(value)
+    tox_summary.record([report.nodeid for report in passed], os.environ.get('TESTS_OF'))
 
 
 @pytest.fixture(scope='session')

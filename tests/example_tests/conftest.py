@@ -5,7 +5,7 @@ import os
 import pytest
 
 from charm_build import build
-from deployed import tampering
+from deployed import deploy, tampering
 from easyrsa_units import Units
 from world import TESTS
 
@@ -19,6 +19,13 @@ def built(tmp_path_factory):
         fcntl.flock(lock, fcntl.LOCK_EX)
         charm = home / 'built/tls-example'
         return charm if charm.is_dir() else build(TESTS / 'example', home / 'built')
+
+
+@pytest.fixture(scope='session')
+def served_units(built, tmp_path_factory):
+    """Three of the example, to copy from."""
+    with deploy(built, tmp_path_factory.mktemp('served') / 'units', 3) as juju:
+        yield juju
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
-from deployed import ask_with, chain, deploy, is_ca, names, parties, party, renew, served
+from deployed import ask_with, chain, is_ca, names, parties, party, renew, served
 from fakejuju import Juju
 from handshake import context, impostor, shake_hands, verify
 from world import ROOT, TESTS
@@ -33,8 +33,8 @@ def test_the_picture_in_the_readme_is_what_happens(built):
 
 
 @pytest.fixture(scope='module')
-def three(built, tmp_path_factory):
-    with deploy(built, tmp_path_factory.mktemp('three') / 'units', 3) as juju:
+def three(served_units, tmp_path_factory):
+    with served_units.copy(tmp_path_factory.mktemp('three') / 'units') as juju:
         yield juju
 
 
@@ -126,6 +126,7 @@ def test_a_unit_renews_when_certificates_are_to_last_longer_or_shorter(three):
         assert timedelta(days, hours=-1) < left <= timedelta(days)
 
 
+@pytest.mark.slow
 def test_a_bad_csr_does_not_keep_others_from_being_signed(three):
     lines = three.bag('tls-example/0')['csr'].split('\n')
     lines[-4] = lines[-4][::-1]        # of the signature
@@ -146,6 +147,7 @@ def csr(key, name, *extensions):
     return builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
+@pytest.mark.slow
 def test_a_weak_key_is_refused_and_the_status_says_why(three):
     before = party(three, 'tls-example/1').certificate.read_text()
     ask_with(three, 'tls-example/1', csr(rsa.generate_private_key(65537, 1024), 'weak'))
@@ -169,6 +171,7 @@ def act(juju, unit, name):
     return juju.run(unit)
 
 
+@pytest.mark.slow
 def test_the_ca_is_changed_without_a_gap(three):
     """With handshakes between all units after every hook of every step."""
     leader = three.model.leader
@@ -227,6 +230,7 @@ def test_an_old_ca_is_not_dropped_while_the_leader_sees_it_in_use(three):
     served(three)
 
 
+@pytest.mark.slow
 def test_only_the_leader_changes_the_ca(three):
     follower = next(unit for unit in three.units() if unit != three.model.leader)
     for action in ('list-certificates', 'new-ca', 'reissue', 'drop-old-ca'):
@@ -277,6 +281,7 @@ def test_status_is_set_only_when_it_changes(three):
         assert all(one != other for one, other in zip(statuses, statuses[1:]))
 
 
+@pytest.mark.slow
 def test_a_first_signing_that_was_not_committed_is_done_again_with_one_ca(built, tmp_path):
     with Juju(built, tmp_path / 'units', real=True) as juju:
         juju.elect(juju.add_unit())

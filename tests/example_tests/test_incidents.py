@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from deployed import act, chain, clock, deploy, look, parties, party, served
+from deployed import act, chain, clock, look, parties, party, served
 from handshake import Party, shake_hands
 from world import TESTS
 
@@ -23,8 +23,8 @@ STEPS = 'new-ca', 'reissue', 'drop-old-ca'
 
 
 @pytest.fixture(scope='module')
-def three(built, tmp_path_factory):
-    with deploy(built, tmp_path_factory.mktemp('three') / 'units', 3) as juju:
+def three(served_units, tmp_path_factory):
+    with served_units.copy(tmp_path_factory.mktemp('three') / 'units') as juju:
         look(juju, *UNITS)
         yield juju
 
@@ -63,6 +63,7 @@ def forge(juju, directory):
     return Party(ONE, directory / 'key', directory / 'certificate', directory / 'ca', one.address)
 
 
+@pytest.mark.slow
 def test_who_has_the_cas_key_is_accepted_until_the_last_step_of_a_change_of_ca(three, tmp_path):
     forged = forge(three, tmp_path / 'forged')
     for action in STEPS:
@@ -73,6 +74,7 @@ def test_who_has_the_cas_key_is_accepted_until_the_last_step_of_a_change_of_ca(t
     served(three)
 
 
+@pytest.mark.slow
 def test_a_compromised_unit_is_taken_away_first_then_the_ca_is_changed(three, tmp_path):
     unit = three.add_unit()
     three.settle()
@@ -114,6 +116,7 @@ def test_a_disk_that_is_restored(three, tmp_path):
     assert shake_hands(*parties(three)[:2]) == (ONE, ZERO)
 
 
+@pytest.mark.slow
 def test_a_unit_asks_anew_once_the_clock_of_its_leader_is_right_again(three, tamper):
     """It has a certificate that begins tomorrow, and goes on with the one before."""
     before = chain(three, ONE)
@@ -136,6 +139,7 @@ def test_a_unit_asks_anew_once_the_clock_of_its_leader_is_right_again(three, tam
     served(three)
 
 
+@pytest.mark.slow
 def test_with_the_clock_of_its_leader_ahead_a_unit_is_patient_enough_at_last(three, tamper):
     """Each new certificate would be valid later: it asks less and less often."""
     before = chain(three, ONE)

@@ -19,7 +19,8 @@ def pair(built, tmp_path_factory):
         yield juju
 
 
-@pytest.mark.parametrize('unit', ['tls-example/0', 'tls-example/1'])
+@pytest.mark.parametrize('unit', [
+    'tls-example/0', pytest.param('tls-example/1', marks=pytest.mark.slow)])
 def test_a_new_address_brings_a_new_certificate_each_time_and_one_only(pair, unit):
     one, old = party(pair, unit), pair.model.address(unit)
     key = one.key.read_text()
@@ -49,6 +50,7 @@ def test_a_unit_without_an_ip_address_keeps_its_certificate(pair):
     served(pair)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('address', [
     'fe80::1%eth0', '::1%x\nsubjectAltName = DNS:tls-example-0\nbasicConstraints = CA:true'])
 def test_what_a_peer_writes_as_its_address_is_no_configuration_and_stops_nobody(pair, address):
@@ -68,8 +70,9 @@ def test_what_a_peer_writes_as_its_address_is_no_configuration_and_stops_nobody(
 
 
 @pytest.mark.parametrize('lost, act', [
-    ('key.pem', None), ('certificate.pem', None), ('ca.pem', None), ('request.pem', None),
-    ('*', None), ('key.pem', 'renew')])
+    ('*', None)] + [pytest.param(*each, marks=pytest.mark.slow) for each in (
+        ('key.pem', None), ('certificate.pem', None), ('ca.pem', None), ('request.pem', None),
+        ('key.pem', 'renew'))])
 def test_what_is_lost_of_its_files_comes_again_and_fails_no_hook(pair, lost, act):
     one, other = parties(pair)[::-1]
     for file in list(one.key.parent.glob(lost)):
@@ -87,6 +90,7 @@ def test_what_is_lost_of_its_files_comes_again_and_fails_no_hook(pair, lost, act
     rests(pair, one.name)
 
 
+@pytest.mark.slow
 def test_status_says_what_is_lost(pair):
     party(pair, 'tls-example/1').key.unlink()
     pair.update_status('tls-example/1')
@@ -123,7 +127,8 @@ def clock(pair):
 
 
 @pytest.mark.parametrize('off, grade, told', [
-    (-7200, 'waiting', 'not valid before '), (100 * 86400, 'blocked', 'not valid after ')])
+    (-7200, 'waiting', 'not valid before '),
+    pytest.param(100 * 86400, 'blocked', 'not valid after ', marks=pytest.mark.slow)])
 def test_a_unit_whose_clock_is_wrong_says_so_and_takes_the_certificate_later(
         pair, clock, off, grade, told):
     one = party(pair, 'tls-example/1')
@@ -161,7 +166,8 @@ def hooks_of(juju, unit):
     return names
 
 
-@pytest.mark.parametrize('led', [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize('led', [True, False])
 def test_no_hook_fails_from_install_to_remove(built, tmp_path, led):
     """On the leader; and where nobody leads: no CA, no certificate."""
     with Juju(built, tmp_path / 'units', real=True, version='4.1') as juju:

@@ -169,6 +169,7 @@ def test_as_processes_and_every_pair_shakes_hands_on_the_way(charms, four, tmp_p
         assert {unit: juju.kv(unit) for unit in UNITS} == unitdata  # for the way back
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('four', ['3.6.8'], indirect=True)
 def test_out_of_an_error_with_a_renewal_that_was_not_committed(charms, four, tmp_path):
     """What the record says and the bag does not is asked again, here or when it is back."""

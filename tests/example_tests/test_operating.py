@@ -19,8 +19,8 @@ ZERO, ONE, TWO = UNITS = ['tls-example/{}'.format(number) for number in range(3)
 
 
 @pytest.fixture(scope='module')
-def three(built, tmp_path_factory):
-    with deploy(built, tmp_path_factory.mktemp('three') / 'units', 3) as juju:
+def three(served_units, tmp_path_factory):
+    with served_units.copy(tmp_path_factory.mktemp('three') / 'units') as juju:
         look(juju, *UNITS)
         yield juju
 
@@ -39,8 +39,9 @@ def secret(juju):
 
 @pytest.mark.parametrize('fault', [
     'import pki\n\ndef fail(*_):\n    raise MemoryError()\n\npki.issue = fail',
-    'import authority\n\ndef fail(*_):\n    raise OSError(12, "Cannot \\x1b allocate")\n\n'
-    'authority.run = fail'], ids=['in the library', 'of a hook tool'])
+    pytest.param('import authority\n\ndef fail(*_):\n'
+                 '    raise OSError(12, "Cannot \\x1b allocate")\n\nauthority.run = fail',
+                 marks=pytest.mark.slow)], ids=['in the library', 'of a hook tool'])
 def test_a_signer_that_fails_refuses_nobody_and_tries_again(three, tamper, fault):
     before = {unit: chain(three, unit) for unit in UNITS}
     tamper(three, ZERO, fault)
@@ -58,6 +59,7 @@ def test_a_signer_that_fails_refuses_nobody_and_tries_again(three, tamper, fault
     served(three)
 
 
+@pytest.mark.slow
 def test_one_request_that_cannot_be_signed_keeps_no_other_waiting(three, tamper):
     before = {unit: chain(three, unit) for unit in UNITS}
     tamper(three, ZERO, '''import pki
@@ -84,6 +86,7 @@ pki.sign = fail_for_one
 
 # The CA's secret.
 
+@pytest.mark.slow
 def test_the_cas_key_is_on_no_disk_when_a_hook_is_killed(built, tmp_path):
     """It is in memory then, for nobody else to read, and the next hook removes it."""
     with ForkedJuju(built, tmp_path / 'units', real=True, forked=True) as juju:
@@ -111,6 +114,7 @@ def test_the_cas_key_is_on_no_disk_when_a_hook_is_killed(built, tmp_path):
         served(juju)
 
 
+@pytest.mark.slow
 def test_the_ca_is_found_by_its_label_beside_other_secrets(three):
     three.execute_command(ZERO, 'secret-add --label password word=pass')
     three.run(ZERO)
@@ -127,6 +131,7 @@ def test_the_ca_is_found_by_its_label_beside_other_secrets(three):
     served(three)
 
 
+@pytest.mark.slow
 def test_where_the_secret_is_gone_nothing_is_signed_until_somebody_asks_for_a_new_ca(three):
     old, = chain(three, ONE, 'ca')
     three.model.secrets.clear()
@@ -148,7 +153,8 @@ def test_where_the_secret_is_gone_nothing_is_signed_until_somebody_asks_for_a_ne
     assert all(old not in chain(three, unit, 'ca') for unit in UNITS)
 
 
-@pytest.mark.parametrize('version', [pytest.param('3.6.8', marks=pytest.mark.slow), '4.1.0'])
+@pytest.mark.slow
+@pytest.mark.parametrize('version', ['3.6.8', '4.1.0'])
 def test_old_revisions_of_the_secret_are_removed_with_the_keys_in_them(built, tmp_path, version):
     with deploy(built, tmp_path / 'units', 2, version=version) as juju:
         juju.execute_command(ZERO, 'secret-add --label password word=pass')
@@ -170,6 +176,7 @@ def test_old_revisions_of_the_secret_are_removed_with_the_keys_in_them(built, tm
 
 # A change of CA.
 
+@pytest.mark.slow
 def test_a_change_of_ca_waits_for_what_is_installed_unless_it_is_forced(three):
     old = chain(three, ONE, 'ca')
     assert act(three, ZERO, 'cancel-new-ca')[0] == 'failed'
@@ -209,6 +216,7 @@ def test_a_new_key_comes_into_use_with_its_certificate(three):
     served(three)
 
 
+@pytest.mark.slow
 def test_after_a_refusal_there_is_another_new_key(three, tamper):
     tamper(three, ZERO, 'import pki\n\ndef refuse(*_):\n'
                         '    raise pki.BadRequest("not this one")\n\npki.sign = refuse')
@@ -223,8 +231,11 @@ def test_after_a_refusal_there_is_another_new_key(three, tamper):
     served(three)
 
 
-@pytest.mark.parametrize('name', ['key', 'certificate', 'ca'])
-@pytest.mark.parametrize('text', ['', 'x', None], ids=['empty', 'junk', "another unit's"])
+@pytest.mark.parametrize('name', ['key'] + [
+    pytest.param(each, marks=pytest.mark.slow) for each in ('certificate', 'ca')])
+@pytest.mark.parametrize('text', [
+    pytest.param('', marks=pytest.mark.slow), 'x', pytest.param(None, marks=pytest.mark.slow)],
+    ids=['empty', 'junk', "another unit's"])
 def test_a_file_that_does_not_fit_is_made_again_and_asked_for_once(three, name, text):
     mine, other = getattr(party(three, ONE), name), getattr(party(three, TWO), name)
     mine.write_text(other.read_text() if text is None else text)
@@ -243,8 +254,10 @@ def test_a_file_that_does_not_fit_is_made_again_and_asked_for_once(three, name, 
 
 @pytest.mark.parametrize('option, value, told', [
     ('certificate-days', 0, 'certificate-days is 0, not from 1 to 3650'),
-    ('certificate-days', 3651, 'certificate-days is 3651, not from 1 to 3650'),
-    ('certificate-names', 'vip.example.com, a b_c', "certificate-names: 'b_c' is no IP address")])
+    pytest.param('certificate-days', 3651, 'certificate-days is 3651, not from 1 to 3650',
+                 marks=pytest.mark.slow),
+    pytest.param('certificate-names', 'vip.example.com, a b_c',
+                 "certificate-names: 'b_c' is no IP address", marks=pytest.mark.slow)])
 def test_an_option_that_is_out_of_bounds_blocks_and_changes_nothing(three, option, value, told):
     before, old = {unit: chain(three, unit) for unit in UNITS}, three.model.config[option]
     three.model.config[option] = value
@@ -258,6 +271,7 @@ def test_an_option_that_is_out_of_bounds_blocks_and_changes_nothing(three, optio
     served(three)
 
 
+@pytest.mark.slow
 def test_names_that_all_certificates_carry(three):
     for names in ('vip.example.com, 10.0.0.100', ''):
         three.model.config['certificate-names'] = names
@@ -289,6 +303,7 @@ def test_certificates_are_listed_with_state_serial_and_end(three):
             unit, leaf.serial_number, leaf.not_valid_after_utc)
 
 
+@pytest.mark.slow
 def test_the_status_counts_the_days_that_are_left(three, tamper):
     """Of a certificate that nobody renews, since the leader's agent is stopped."""
     before = chain(three, ONE)
@@ -319,6 +334,7 @@ atexit.register(lambda: Path('idle.json').write_text(json.dumps(
 '''
 
 
+@pytest.mark.slow
 def test_an_idle_hook_imports_no_cryptography_and_starts_hook_tools_only(three, tamper):
     look(three, *UNITS)
     three.forked = False

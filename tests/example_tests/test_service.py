@@ -16,7 +16,7 @@ from charm_build import build
 from deployed import act, chain, deploy, look, party, served
 from world import TESTS
 
-pytestmark = [pytest.mark.once, pytest.mark.xdist_group('service')]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('service')]
 
 ZERO, ONE = 'tls-example/0', 'tls-example/1'
 USER, GROUP = ('nobody', 'nogroup') if os.geteuid() == 0 else (getpass.getuser(),) * 2

@@ -129,7 +129,7 @@ def deploy(at_rest, tmp_path):
         model.close()
 
 
-@pytest.fixture(params=['forked', 'real'])
+@pytest.fixture(params=['forked', pytest.param('real', marks=pytest.mark.slow)])
 def juju(request, deploy):
     """deploy, with both ways to run hooks."""
     return lambda units=0, **knobs: deploy(units, real=request.param == 'real', **knobs)

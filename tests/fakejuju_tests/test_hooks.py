@@ -1,7 +1,7 @@
 """Which hooks run and when, as fakejuju has it: Juju's rules.
 
 The number in a name is the topic in the tables of README.md, which have the sources. Each test
-runs with forked hooks and with real processes.
+runs with forked hooks, and in `tox -e slow` with real processes.
 """
 import re
 import shutil

@@ -98,7 +98,7 @@ def charm(layer, tmp_path_factory):
     return build(layer, tmp_path_factory.mktemp('built'))
 
 
-@pytest.fixture(params=['forked', 'processes'])
+@pytest.fixture(params=['forked', pytest.param('processes', marks=pytest.mark.slow)])
 def juju(request, charm):
     with Deployment(processes=request.param == 'processes') as deployment:
         deployment.deploy(charm)

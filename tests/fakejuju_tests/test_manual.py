@@ -51,6 +51,7 @@ def charm(tmp_path):
         'actions.yaml': 'renew: {}'})
 
 
+@pytest.mark.slow
 def test_the_other_examples_work(charm, tmp_path):
     (tmp_path / 'test_it.py').write_text('\n\n'.join(PYTHON[1:]) + '''
 

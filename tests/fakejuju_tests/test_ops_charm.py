@@ -6,7 +6,7 @@ import pytest
 
 from fakejuju import Juju
 
-pytestmark = [pytest.mark.once, pytest.mark.xdist_group('ops')]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group('ops')]
 
 
 @pytest.fixture(scope='module')

@@ -82,6 +82,7 @@ def test_without_charm_build_it_says_so(run, tmp_path):
         'own and set CHARM_BUILD to the charm-build in it\n' in printed
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_the_layer_in_this_directory_is_built(run, tmp_path):
     """With its own layers and interfaces, beside it or where the variables say; offline."""

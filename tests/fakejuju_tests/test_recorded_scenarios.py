@@ -283,7 +283,9 @@ class Replay:
         return text
 
 
-@pytest.mark.parametrize('app', sorted(RELATIONS))
+@pytest.mark.parametrize('app', [
+    pytest.param(app, marks=pytest.mark.slow if app in ('q', 's') else ())
+    for app in sorted(RELATIONS)])
 def test_the_double_does_what_a_running_juju_did(app, tmp_path):
     replay = Replay(app, tmp_path)
     with replay.juju:

@@ -85,6 +85,7 @@ sys.stdin.read()
 '''
 
 
+@pytest.mark.slow
 def test_a_hook_runs_while_another_process_has_its_database_locked(processes):
     """It fails there, as on any machine, and the double tells what was committed last."""
     it = processes

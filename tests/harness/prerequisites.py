@@ -1,8 +1,8 @@
 """What the demo and the tests need and pip cannot bring, told in one line before they start.
 
 `python tests/harness/prerequisites.py ARGUMENTS` then runs Python with the arguments; this is how
-tox calls pip. `--also openssl easy-rsa` looks for these, too, which some environments need. Also a
-Python that is too old has to understand this file.
+tox calls pip, and charm_tools.py. `--also openssl easy-rsa` looks for these, too, which some
+environments need. Also a Python that is too old has to understand this file.
 """
 import os
 import shutil

@@ -9,7 +9,8 @@ from world import World, calls
 
 
 @pytest.mark.once
-@pytest.mark.parametrize('juju', [Juju, ForkedJuju, InProcessJuju, MemoisedJuju])
+@pytest.mark.parametrize('juju', [
+    pytest.param(Juju, marks=pytest.mark.slow), ForkedJuju, InProcessJuju, MemoisedJuju])
 def test_each_run_of_a_hook_has_a_context_of_its_own(charm, tmp_path, juju):
     """By JUJU_CONTEXT_ID the interface knows its first hook; without it each would be the first,
     and look at everything."""
@@ -31,7 +32,7 @@ def test_each_run_of_a_hook_has_a_context_of_its_own(charm, tmp_path, juju):
     assert [bool(calls(run)) for run in looks] == [False, False, True, True]
 
 
-@pytest.mark.parametrize('keys', ['', 'disk'])
+@pytest.mark.parametrize('keys', [pytest.param('', marks=pytest.mark.slow), 'disk'])
 def test_hooks_in_this_process_do_what_forked_ones_do(charm, tmp_path, keys):
     """The same calls with the same answers, the same bags, files, flags, and exit codes."""
     told = []

@@ -169,9 +169,9 @@ def test_the_view_costs_one_read_for_each_member_and_the_hook_after_it_none(worl
     assert tools(it.juju.run('tls/0')) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('units, most', [
-    (10, 205), pytest.param(20, 610, marks=pytest.mark.slow),
-    pytest.param(30, 1215, marks=pytest.mark.slow)])
+    (10, 205), (20, 610), (30, 1215)])
 def test_from_nothing_to_every_unit_served(world, units, most):
     it = world(units)
     assert it.unserved() == []

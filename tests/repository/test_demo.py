@@ -19,20 +19,19 @@ def demo(*arguments, **env):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('file, right, wrong, told', [
-    pytest.param(
-        'lib/pki.py', '    end = min(now() +',
-        '    raise BadRequest("too short")\n    end = min(now() +',
-        'tls-example/0 is not served: blocked: request refused: too short; '
-        'set: create certificate signing request', marks=pytest.mark.slow),
+    ('lib/pki.py', '    end = min(now() +',
+     '    raise BadRequest("too short")\n    end = min(now() +',
+     'tls-example/0 is not served: blocked: request refused: too short; '
+     'set: create certificate signing request'),
     ('reactive/tls_example.py', '    tls.set_csr(', '    tls.ask_for(',
      'the hook certificates-relation-created of tls-example/0 failed in '
      'reactive/tls_example.py:[0-9]+:ask .waiting: for a certificate from the leader; '
      "no flag is set.: AttributeError: 'TlsPeers' object has no attribute 'ask_for'"),
-    pytest.param(
-        'reactive/tls_example.py', '            tls.set_cert(', '            print(',
-        'tls-example/0 is not served: waiting: for a certificate from the leader; 2 of 2 waiting; '
-        'set: sign certificate signing request', marks=pytest.mark.slow),
+    ('reactive/tls_example.py', '            tls.set_cert(', '            print(',
+     'tls-example/0 is not served: waiting: for a certificate from the leader; 2 of 2 waiting; '
+     'set: sign certificate signing request'),
 ], ids=['refused', 'hook fails', 'never served'])
 def test_a_broken_layer_is_told_in_a_line(file, right, wrong, told, tmp_path):
     layer = tmp_path / 'layer'

@@ -1,5 +1,6 @@
 """The repository is as README and tests/RELEASE.md say; see also test_readme.py."""
 import configparser
+import fnmatch
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import zipfile
 import pytest
 import yaml
 
+import coverage_run
 import peers
 import tox_summary
 from fakejuju import NotModelled, charm
@@ -65,7 +67,7 @@ def published(shell, tmp_path):
         checkout, yaml.safe_load((ROOT / 'interface.yaml').read_text())['repo'])
 
 
-@pytest.mark.once
+@pytest.mark.slow
 def test_the_lines_to_build_and_deploy_do_so(shell, published, tmp_path):
     lines, = [block for block in code_blocks('') if 'juju deploy' in block]
     shell('juju add-model readme', tmp_path)
@@ -253,7 +255,7 @@ def tox():
 def test_each_environment_of_the_default_run_runs_under_any_python(tox):
     """tox takes the Python that runs it unless a name or `base_python` says otherwise."""
     names = re.split(r',\s*', tox['tox']['env_list'])
-    assert names[-1] == 'summary' and {'lint', 'named', 'coverage', 'once'} < set(names)
+    assert names == ['lint', 'tests', 'summary']
     assert not re.search('(base_?python|platform)', ''.join(tox['testenv']))
     for name in names:
         assert not re.search('[0-9]', name)
@@ -261,20 +263,28 @@ def test_each_environment_of_the_default_run_runs_under_any_python(tox):
         assert not re.search('(base_?python|platform)', ' '.join(section))
 
 
-def test_the_default_run_has_all_tests_but_those_with_an_environment_of_their_own(tox):
+def test_the_default_run_has_each_test_once_but_those_with_an_environment_of_their_own(tox):
     own = {mark for mark in re.findall('^([a-z]+): ', tox['pytest']['markers'], re.MULTILINE)
-           if tox.has_section('testenv:' + mark)}
-    assert own == {'once', 'slow', 'search', 'soak', 'openssl'}
-    assert {each.strip() for each in tox['testenv']['named'].split('and')} == {
+           if tox.has_section('testenv:' + mark)} - {'once'}
+    assert own == {'slow', 'search', 'soak', 'openssl'}
+    assert {each.strip() for each in tox['testenv']['daily'].split('and')} == {
         'not ' + mark for mark in own}
-    assert '{[testenv]named}' in tox['testenv']['commands']
-    assert '-m "once and not slow"' in tox['testenv:once']['commands']
+    assert '-m "not once and {[testenv]daily}"' in tox['testenv']['commands']
+    parts = 'coverage', 'once', 'kit'
+    assert tox['testenv:tests']['commands'].split() == [
+        '{{[testenv:{}]commands}}'.format(name) for name in parts]
+    commands = [tox['testenv:' + name]['commands'] for name in parts[:2]]
+    assert all('-m "{[testenv]daily}"' in command for command in commands)
+    ignored = re.findall('--ignore-glob "(.*?)"', commands[1])
+    assert sorted(str(path) for path in TESTS.rglob('test_*.py') if any(
+        fnmatch.fnmatch(str(path), pattern) for pattern in ignored)) == sorted(coverage_run.TESTS)
 
 
 def test_a_test_that_becomes_slow_finds_what_it_needs(tox):
-    assert '{[testenv:once]deps}' in tox['testenv:slow']['deps'].split()
-    for key in ('commands_pre', 'set_env', 'allowlist_externals'):
-        assert tox['testenv:slow'][key] == tox['testenv:once'][key]
+    for name in 'tests', 'slow':
+        assert 'deps' not in tox['testenv:' + name]
+        assert tox['testenv:' + name]['commands_pre'] == '{[charm-tools]install}'
+        assert '{[charm-tools]env}' in tox['testenv:' + name]['set_env']
 
 
 def test_a_run_without_a_test_of_a_promise_proves_nothing(tmp_path):
@@ -282,18 +292,21 @@ def test_a_run_without_a_test_of_a_promise_proves_nothing(tmp_path):
     names = ['tests/test_promises_x.py::test_p{}_x[1]'.format(number) for number in numbers]
 
     def ends(passed):
-        (tmp_path / 'named').write_text(json.dumps({'said': 'so', 'passed': passed}))
-        lines, proved = tox_summary.summary(tmp_path)
-        assert lines[:2] == ['named: so', 'once: said']
-        return lines[2], proved, *lines[3:]
+        (tmp_path / 'promises').write_text(json.dumps(passed))
+        return tox_summary.summary(tmp_path)
 
-    (tmp_path / 'once').write_text(json.dumps({'said': 'said', 'passed': ['test_x.py::test_y']}))
-    assert ends([]) == (
-        'NOT proved: no test of {} passed'.format(', '.join('P' + each for each in numbers)), False)
-    assert ends(names[1:]) == ('NOT proved: no test of P1 passed', False)
-    assert ends([name.replace('promises', 'fuzz') for name in names]) == (
-        'NOT proved: no test of test_promises_*.py passed', False)
-    assert ends(names) == (
-        '{} tests passed, {} of them in test_promises_*.py. Every promise, P1 to P{}, has at least '
-        'one'.format(len(names) + 1, len(names), numbers[-1]), True, 'Not among them: the '
-        'easy-rsa example and the recipe for openssl, which `tox -e openssl` tests')
+    (tmp_path / 'tests').write_text(json.dumps(['test_x.py::test_y']))
+    lines, proved = ends([])
+    assert lines == [
+        '1 tests passed (0 in promises, 1 in tests), each once',
+        'NOT proved: no test of {} passed'.format(', '.join('P' + each for each in numbers))]
+    assert not proved
+    assert ends(names[1:])[0][1] == 'NOT proved: no test of P1 passed'
+    lines, proved = ends([name.replace('promises', 'fuzz') for name in names])
+    assert lines[1] == 'NOT proved: no test of test_promises_*.py passed' and not proved
+    lines, proved = ends(names + ['test_x.py::test_y'])
+    assert lines[:2] == [
+        '{} tests passed ({} in promises, 1 in tests), 1 of them twice'.format(
+            len(names) + 1, len(names) + 1),
+        'Every promise, P1 to P{}, was covered by at least one of them'.format(numbers[-1])]
+    assert proved
