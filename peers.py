@@ -521,7 +521,7 @@ class TlsPeers(RelationBase):
             record = unit.record
             if csr == record.csr and record.outcome != TAKEN:
                 if record.outcome:
-                    _log('request not published, it was refused: ' + record.outcome['refused'])
+                    _log('this very CSR was refused, make another: ' + record.outcome['refused'])
                 return
             if not record.relation and not hookenv.hook_name().endswith(EARLY):
                 self._find_relation(record)

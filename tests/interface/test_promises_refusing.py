@@ -66,7 +66,7 @@ def test_p13_the_same_csr_is_not_published_again_another_is_a_new_request(world)
     it.juju.settle()
     it.ask('tls/1', 'first')
     assert it.last.changes == {} and it.flags('tls/1') == {CREATE}
-    assert 'request not published, it was refused: too weak' in logged(it.last)
+    assert 'this very CSR was refused, make another: too weak' in logged(it.last)
     it.ask('tls/1', 'second')
     assert it.flags('tls/1') == set()
     assert it.refusal_seen_by('tls/1') is None

@@ -1,5 +1,5 @@
 """The README's recipes do what it says: the layer in layers/recipes, on the kit for authors."""
-import shutil
+import re
 import ssl
 import subprocess
 from itertools import product
@@ -8,12 +8,15 @@ import pytest
 from cryptography import x509
 
 from deployed import names
+from fakejuju.build import build
 from fakejuju.testing import Deployment, TaskError
 from handshake import Party, verify
-from world import METADATA, TESTS, assemble
+from world import ROOT, TESTS
 
 pytestmark = pytest.mark.once
-UNITS = 'tls/0', 'tls/1', 'tls/2'
+UNITS = 'my-charm/0', 'my-charm/1', 'my-charm/2'
+README_TEST, = re.findall('^```python\n(def test_.*?)^```$', (ROOT / 'README.md').read_text(),
+                          re.DOTALL | re.MULTILINE)
 STEPS = 'new-ca', 'use-new-ca', 'drop-old-ca'
 
 # Added to the recipes' PKI: the tests steer it by options.
@@ -81,18 +84,18 @@ class Application:
 
 @pytest.fixture(scope='module')
 def application(tmp_path_factory):
-    charm = assemble(tmp_path_factory.mktemp('recipes') / 'charm', layer=TESTS / 'layers/recipes',
-                     metadata=dict(METADATA, description='The recipes.'))
-    shutil.copytree(str(TESTS / 'fakejuju/layers/basic/lib'), str(charm / 'lib'),
-                    dirs_exist_ok=True)
+    """What the README's own test has deployed, and found to be well."""
+    directory = tmp_path_factory.mktemp('recipes')
+    (directory / 'tls').symlink_to(ROOT)
+    charm = build(TESTS / 'layers/recipes', directory / 'built', interfaces=directory)
     with open(str(charm / 'lib/pki.py'), 'a') as pki:
         pki.write(STEERED)
     (charm / 'config.yaml').write_text(OPTIONS)
+    names = {}
+    exec(README_TEST, names)
     with Deployment() as juju:
-        juju.deploy(charm, num_units=3)
-        it = Application(juju)
-        it.pass_time()
-        yield it
+        names['test_each_unit_gets_a_certificate'](juju, charm)
+        yield Application(juju)
 
 
 def test_each_unit_trusts_each_other_and_its_service_has_reloaded_what_is_there(application):
@@ -112,70 +115,70 @@ def test_a_certificate_is_renewed_in_time_and_once(application):
     juju.config({'age': 80})           # of 90 days: less than a third is left
     juju.settle()
     assert application.certificates() == first
-    juju.run('tls/0', 'sign-again')    # the action in Python
+    juju.run('my-charm/0', 'sign-again')    # the action in Python
     juju.settle()
     due = application.certificates()
     assert not set(due.values()) & set(first.values())
-    csr = juju.bag('tls/1')['csr']
+    csr = juju.bag('my-charm/1')['csr']
     juju.config({'age': 100})
     application.pass_time()
     old = application.certificates()
     assert not set(old.values()) & set(due.values())
-    assert juju.status('tls/1') == ('blocked', 'the certificate has expired')
+    assert juju.status('my-charm/1') == ('blocked', 'the certificate has expired')
     juju.config({'age': 0})
     juju.settle()
     new = application.certificates()
     assert not set(old.values()) & set(new.values())
     application.pass_time()
     assert application.certificates() == new
-    assert juju.bag('tls/1')['csr'] == csr
-    assert juju.status('tls/1') == ('active', 'ready')
+    assert juju.bag('my-charm/1')['csr'] == csr
+    assert juju.status('my-charm/1') == ('active', 'ready')
 
 
 def test_a_unit_whose_address_changed_asks_again(application):
     juju = application.juju
-    juju.change_address('tls/1', '10.9.8.7')
+    juju.change_address('my-charm/1', '10.9.8.7')
     juju.settle()
     application.pass_time()
     certificate = x509.load_pem_x509_certificate(
-        application.read('tls/1', 'certificate.pem').encode())
+        application.read('my-charm/1', 'certificate.pem').encode())
     assert '10.9.8.7' in names(certificate)
-    before = dict(juju.bag('tls/1'))
+    before = dict(juju.bag('my-charm/1'))
     application.pass_time()
-    assert juju.bag('tls/1') == before
+    assert juju.bag('my-charm/1') == before
 
 
 def test_what_is_wrong_with_the_request_is_refused(application):
     juju, before = application.juju, application.certificates()
-    key = application.read('tls/1', 'key.pem')
-    juju.config({'bans': 'tls/1'})
-    juju.run('tls/1', 'renew')
+    key = application.read('my-charm/1', 'key.pem')
+    juju.config({'bans': 'my-charm/1'})
+    juju.run('my-charm/1', 'renew')
     application.pass_time()
-    assert juju.status('tls/1') == ('blocked', 'CSR refused: tls/1 is banned')
+    assert juju.status('my-charm/1') == ('blocked', 'CSR refused: my-charm/1 is banned')
     assert application.certificates() == before
-    assert application.read('tls/1', 'key.pem') == key
-    with pytest.raises(TaskError, match='not in use yet on tls/1'):
-        juju.run('tls/0', 'new-ca')
+    assert application.read('my-charm/1', 'key.pem') == key
+    with pytest.raises(TaskError, match='not in use yet on my-charm/1'):
+        juju.run('my-charm/0', 'new-ca')
     juju.config({'bans': ''})          # config-changed: the unit asks with another CSR
     application.pass_time()
-    assert juju.status('tls/1') == ('active', 'ready')
-    assert application.certificates()['tls/1'] != before['tls/1']
-    assert application.read('tls/1', 'key.pem') != key
+    assert juju.status('my-charm/1') == ('active', 'ready')
+    assert application.certificates()['my-charm/1'] != before['my-charm/1']
+    assert application.read('my-charm/1', 'key.pem') != key
     assert application.all_trust_all()
 
 
 def test_what_cannot_be_signed_now_waits(application):
     juju, before = application.juju, application.certificates()
     juju.config({'is-out-of-order': True})
-    juju.run('tls/2', 'renew')         # the action by a shell file and a handler
+    juju.run('my-charm/2', 'renew')         # the action by a shell file and a handler
     application.pass_time()
-    assert juju.status('tls/0') == ('active', "waiting: ['tls/2']")
-    assert 'cannot sign for tls/2: no answer' in juju.debug_log('ERROR')
+    assert juju.status('my-charm/0') == ('active', "waiting: ['my-charm/2']")
+    assert 'cannot sign for my-charm/2: no answer' in juju.debug_log('ERROR')
     assert application.certificates() == before
     juju.config({'is-out-of-order': False})
     application.pass_time()
-    assert juju.status('tls/0') == ('active', 'ready')
-    assert application.certificates()['tls/2'] != before['tls/2']
+    assert juju.status('my-charm/0') == ('active', 'ready')
+    assert application.certificates()['my-charm/2'] != before['my-charm/2']
 
 
 def kept(juju):
@@ -193,15 +196,15 @@ def expect_refusal(juju, unit, action, message):
 
 
 def test_the_ca_is_changed_without_a_gap_and_in_this_order_only(application):
-    juju, old = application.juju, application.read('tls/1', 'ca.pem')
-    expect_refusal(juju, 'tls/1', 'new-ca', 'tls/1 does not lead')
+    juju, old = application.juju, application.read('my-charm/1', 'ca.pem')
+    expect_refusal(juju, 'my-charm/1', 'new-ca', 'my-charm/1 does not lead')
     seen = {str(application.files())}
     for step in STEPS:
         for other in set(STEPS) - {step}:
-            expect_refusal(juju, 'tls/0', other, 'the next step is {}$'.format(step))
-        juju.run('tls/0', step)
+            expect_refusal(juju, 'my-charm/0', other, 'the next step is {}$'.format(step))
+        juju.run('my-charm/0', step)
         if step == 'new-ca':
-            expect_refusal(juju, 'tls/0', 'use-new-ca', 'not in use yet on tls/0 tls/1 tls/2')
+            expect_refusal(juju, 'my-charm/0', 'use-new-ca', 'not in use yet on ' + ' '.join(UNITS))
         while any(map(juju.double.next_hook, UNITS)):
             for unit in filter(juju.double.next_hook, UNITS):
                 juju.run_hook(unit)
@@ -209,20 +212,20 @@ def test_the_ca_is_changed_without_a_gap_and_in_this_order_only(application):
                     seen.add(str(application.files()))
                     assert application.all_trust_all(), step
     assert len(seen) == 1 + 3 * len(UNITS)
-    new = application.read('tls/1', 'ca.pem')
+    new = application.read('my-charm/1', 'ca.pem')
     assert new.count('BEGIN') == old.count('BEGIN') == 1 and new != old
 
 
 def test_the_next_leader_signs_with_the_same_ca_or_not_at_all(application):
-    juju, ca = application.juju, application.read('tls/1', 'ca.pem')
-    juju.elect('tls/1')
+    juju, ca = application.juju, application.read('my-charm/1', 'ca.pem')
+    juju.elect('my-charm/1')
     juju.settle()
-    juju.run('tls/1', 'sign-again')
+    juju.run('my-charm/1', 'sign-again')
     juju.settle()
     old = application.certificates()
-    assert application.read('tls/2', 'ca.pem') == ca and application.all_trust_all()
+    assert application.read('my-charm/2', 'ca.pem') == ca and application.all_trust_all()
     juju.double.model.secrets.clear()
-    juju.run('tls/1', 'sign-again')
+    juju.run('my-charm/1', 'sign-again')
     juju.settle()
     assert application.certificates() == old and not juju.double.model.secrets
-    assert 'cannot sign for tls/2: no CA: ' in juju.debug_log('ERROR')
+    assert 'cannot sign for my-charm/2: no CA: ' in juju.debug_log('ERROR')
