@@ -393,8 +393,12 @@ def test_a_certificate_ends_no_later_than_its_ca(ca, csr, clock):
         assert certificate_of(chain).not_valid_after_utc == end
         assert pki.days_left(chain) == pytest.approx(left, abs=0.001)
         assert pki.untimely(chain) is None
-    clock(3650.1)
-    with pytest.raises(pki.Fault, match='the CA ended on 20..-..-.. ..:.. UTC'):
+
+
+@pytest.mark.parametrize('days', [-400, -0.05, 3650.1])
+def test_by_a_clock_at_which_its_ca_is_not_valid_nothing_is_signed(ca, csr, clock, days):
+    clock(days)
+    with pytest.raises(pki.Fault, match='the CA is not valid on 20..-..-.. ..:.. UTC, which'):
         pki.sign(csr, 'app/0', [], 90, *ca)
 
 

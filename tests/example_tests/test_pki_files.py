@@ -1,4 +1,5 @@
 """The example's files, whatever stands in them, without Juju."""
+import errno
 import os
 import sys
 import time
@@ -212,6 +213,69 @@ def test_nobody_else_can_read_the_files_whatever_was_done_to_their_modes(home, c
         os.umask(mask)
     assert home.stat().st_mode & 0o777 == 0o700
     assert {file.stat().st_mode & 0o777 for file in home.iterdir()} == {0o600}
+
+
+def test_whoever_owns_a_file_from_then_on_it_is_this_user(home, ca, chain):
+    chowned = set()
+    sys.addaudithook(lambda event, arguments: chowned.add((str(arguments[0]), arguments[1]))
+                     if event == 'os.chown' else None)
+    pki_files.request(UNIT)
+    assert chowned == {(name, os.geteuid()) for name in (
+        'pki', *('pki/' + name for name in FILES))}
+    if os.geteuid() == 0:
+        for path in [home, *home.iterdir()]:
+            os.chown(str(path), 1, 1)
+        pki_files.request(UNIT)
+        assert {path.stat().st_uid for path in [home, *home.iterdir()]} == {0}
+
+
+def test_a_link_is_removed_and_what_it_leads_to_stays_as_it_is(home, ca, chain):
+    elsewhere = home.parent / 'elsewhere'
+    elsewhere.write_text(pki.make_key())
+    elsewhere.chmod(0o644)
+    before = elsewhere.read_text()
+    for name in ('other.pem', 'key.pem'):
+        (home / name).unlink(missing_ok=True)
+        (home / name).symlink_to(elsewhere)
+        assert pki.load_request(pki_files.request(UNIT)).public_key() == public_key(pki_files.KEY)
+        assert pki_files.KEY.read_text() != before == elsewhere.read_text()
+        assert elsewhere.stat().st_mode & 0o777 == 0o644 and not (home / name).is_symlink()
+
+
+BESIDE = {
+    'a block that is cut': '-----BEGIN CERTIFICATE-----\nMIIB\n',
+    'a block of another kind': '-----BEGIN X-----\nAAAA\n-----END X-----\n',
+    'a private key': pki.make_key(), 'many bytes': 70000 * '\n', 'a word': 'x'}
+
+
+@pytest.mark.parametrize('beside', BESIDE.values(), ids=BESIDE)
+@pytest.mark.parametrize('name', FILES[1:])
+def test_what_stands_beside_what_belongs_there_is_removed(home, ca, chain, name, beside):
+    for text in (beside + (home / name).read_text(), (home / name).read_text() + beside):
+        (home / name).write_text(text)
+        assert pki_files.is_in_use(chain) == (name == 'request.pem')
+        asked = pki_files.request(UNIT)
+        assert asked == pki_files.REQUEST.read_text() == pki.pem(pki.load_request(asked))
+        pki_files.install(chain)
+        assert pki_files.is_in_use(chain) and (home / name).read_text() != text
+
+
+def test_a_disk_that_cannot_be_read_for_a_moment_loses_nothing(home, ca, chain):
+    before = [(home / name).read_text() for name in FILES]
+    is_broken = True
+
+    def audit(event, arguments):
+        if is_broken and event == 'open' and str(arguments[0]).endswith('pki/key.pem'):
+            raise OSError(errno.EIO, 'Input/output error')
+
+    sys.addaudithook(audit)
+    try:
+        with pytest.raises(OSError, match='Input/output error'):
+            pki_files.request(UNIT)
+    finally:
+        is_broken = False
+    pki_files.request(UNIT)
+    assert [(home / name).read_text() for name in FILES] == before
 
 
 def test_what_is_no_chain_for_this_unit_is_unfit(ca):

@@ -141,3 +141,21 @@ def test_until_the_service_has_its_certificate_the_unit_waits_and_confirms_nothi
     look(pair, ZERO, ZERO)
     assert pair.bag(ZERO)['certificate_in_use'] != confirmed
     served(pair)
+
+
+@pytest.mark.parametrize('name, value', [
+    ('OWNER, GROUP', "'no such user', 'root'"), ('RELOAD', "['no such program']"),
+    ('RELOAD', "['sleep', '600']"), ('DIRECTORY', "'/proc/no/such'")])
+def test_what_cannot_be_done_for_the_service_fails_no_hook_and_is_tried_again(pair, name, value):
+    yours = pair.unit_directory(ZERO) / 'charm/reactive/yours.py'
+    before = yours.read_text()
+    changed = re.sub('^{} = .*'.format(name), name + ' = ' + value, before, flags=re.M)
+    yours.write_text(changed.replace('SECONDS = 60', 'SECONDS = 1'))
+    assert act(pair, ZERO, 'renew')[0] == 'completed'
+    pair.settle()
+    look(pair, ZERO)
+    assert pair.status(ZERO)[1].startswith('for the service to read its certificate; ')
+    yours.write_text(before)
+    look(pair, ZERO, ZERO)
+    assert all(run.committed for run in pair.runs)
+    served(pair)

@@ -221,12 +221,12 @@ def sign(csr: str, unit: str, others: Iterable[str], days: int, ca: str, ca_key:
     """A certificate of that unit for the key that signed `csr`, for server and client use.
 
     All that is taken from the CSR is its public key. BadRequest, with the reason, if it is not one
-    to sign; Fault if a name is not valid, the CA has ended, or the key is not that of the CA.
+    to sign; Fault if a name or the CA is not valid now, or the key is not that of the CA.
     """
     key, authority = load_request(csr).public_key(), certificates(ca)[0]
     end = min(now() + timedelta(days), authority.not_valid_after_utc)
-    if end <= now():
-        raise Fault(f'the CA ended on {end:{DATE}}')
+    if not authority.not_valid_before_utc <= now() < end:
+        raise Fault(f"the CA is not valid on {now():{DATE}}, which is what this unit's clock says")
     identifier = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     certificate = issue(subject(common_name(unit)), key, authority.subject, ca_key, end, {
         x509.BasicConstraints(ca=False, path_length=None): True,

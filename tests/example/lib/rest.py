@@ -28,11 +28,11 @@ def remember(tls, is_well):
 
 def digest(tls):
     """A digest of all that a look, and the status, go by."""
-    files = [(path.name, path.lstat().st_mode, path.is_file() and path.read_bytes())
-             for path in sorted(Path('pki').glob('**/*'))]
+    files = [(path.name, path.lstat().st_mode, path.lstat().st_uid,
+              path.is_file() and path.read_bytes())
+             for path in [*Path().glob('pki'), *sorted(Path('pki').glob('**/*'))]]
     states = {unit: request['state'] for unit, request in sorted(tls.get_requests().items())}
-    home = Path('pki').exists() and Path('pki').stat().st_mode
     return hashlib.sha256(repr([
-        home, files, sorted(options.bag_of(hookenv.local_unit()).items()), tls.get_signed_cert(),
+        files, sorted(options.bag_of(hookenv.local_unit()).items()), tls.get_signed_cert(),
         tls.get_refusal(), hookenv.config('certificate-days'), hookenv.config('certificate-names'),
         states]).encode()).hexdigest()

@@ -20,10 +20,13 @@ REQUEST, CERTIFICATE, CA = HOME / 'request.pem', HOME / 'certificate.pem', HOME 
 
 
 def read(path: Path) -> str:
-    """The file's text; '' if there is none, or none that can be read."""
+    """What stands there; '' if that is no file, or no text.
+
+    OSError if the disk cannot tell: a key that cannot be read for a moment is not lost.
+    """
     try:
         return path.read_text('utf-8')
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
         return ''
 
 
@@ -47,9 +50,15 @@ def move(path: Path, target: Path) -> None:
 
 
 def tighten() -> None:
-    """Have nobody else read the files, whatever was done to their modes."""
+    """Have nobody else own or read the files, whatever was done to them.
+
+    A link is removed: what it leads to is not this unit's to change, nor to trust.
+    """
     for path in [HOME, *HOME.glob('*.pem')]:
-        if path.exists():
+        if path.is_symlink() and path != HOME:
+            path.unlink()
+        elif path.exists():
+            os.chown(path, os.geteuid(), -1)
             path.chmod(0o700 if path == HOME else 0o600)
 
 
@@ -69,13 +78,19 @@ def request(unit: str) -> str:
         CERTIFICATE.unlink(missing_ok=True)  # for a key that is lost
         write(KEY, pki.make_key())
         key = key_in(KEY)
+    csr = request_in(REQUEST, key) or pki.make_request(key, unit)
+    if read(REQUEST) != csr:
+        write(REQUEST, csr)
+    return csr
+
+
+def request_in(path: Path, key: Any) -> Optional[str]:
+    """The CSR in that file, without what stands around it; None if there is none for that key."""
     try:
-        if pki.load_request(read(REQUEST)).public_key() == key.public_key():
-            return read(REQUEST)
+        found = pki.load_request(read(path))
+        return pki.pem(found) if found.public_key() == key.public_key() else None
     except pki.BadRequest:
-        pass
-    write(REQUEST, pki.make_request(key, unit))
-    return read(REQUEST)
+        return None
 
 
 def new_key() -> None:
@@ -105,11 +120,12 @@ def in_use() -> str:
 
 
 def is_in_use(chain: str) -> bool:
+    """Whether the files hold it, and nothing else: a service may stumble over what is beside it."""
     try:
-        return pki.certificates(chain) == (
-            pki.certificates(read(CERTIFICATE)) + pki.certificates(read(CA)))
+        leaf, *trusted = pki.certificates(chain)
     except pki.Fault:
         return False
+    return (read(CERTIFICATE), read(CA)) == (pki.pem(leaf), pki.pem(*trusted))
 
 
 def install(chain: str) -> None:
