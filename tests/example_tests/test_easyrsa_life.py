@@ -1,9 +1,11 @@
 """Units of the easy-rsa example later in life: lost files, clocks, what people are told."""
+import os
 import re
 from hashlib import sha256
 
 import pytest
 
+from deployed import tampering
 from easyrsa_units import INSTALLED, expect_fitting, spoil
 from openssl_command import new_key
 
@@ -72,6 +74,45 @@ def test_modes_that_were_loosened_are_set_again(units):
     assert [path.stat().st_mode & 0o77 for path in paths] == [0] * 4
 
 
+def test_owners_are_set_again_and_links_to_other_files_are_removed(units, tmp_path):
+    home, other = units.home(ONE), tmp_path / 'other'
+    paths = [home / name for name in ('easy-rsa', 'pki', 'pki/key.pem', 'easy-rsa/unit/key.pem')]
+    if os.geteuid() == 0:
+        for path in paths:
+            os.chown(str(path), 1, 1)
+    other.write_text('')
+    other.chmod(0o644)
+    for name in ('pki/ca.pem', 'easy-rsa/unit/request.pem'):
+        spoil(home / name, None)
+        (home / name).symlink_to(other)
+    units.update_status(ONE)
+    assert {path.stat().st_uid for path in paths} == {os.geteuid()}
+    assert other.stat().st_mode & 0o777 == 0o644 and other.read_text() == ''
+    units.update_status()
+    units.expect_served()
+
+
+def test_a_disk_that_cannot_be_read_for_a_moment_loses_nothing(units):
+    before = units.files(ONE)
+    with tampering() as tamper:
+        tamper(units.juju, ONE, '''import errno
+import sys
+
+
+def audit(event, arguments):
+    if event == 'open' and str(arguments[0]).endswith('key.pem') and arguments[1] == 'r':
+        raise OSError(errno.EIO, 'Input/output error')
+
+
+sys.addaudithook(audit)
+''')
+        units.update_status(ONE)
+        assert re.match('blocked: .*Input/output error', units.status(ONE))
+    units.update_status()
+    assert units.files(ONE) == before and units.asked(ONE) == 1
+    units.expect_served()
+
+
 # Both ends of validity.
 
 def test_a_certificate_that_is_not_valid_yet_waits_beside_the_one_in_use(units):
@@ -91,6 +132,21 @@ def test_a_unit_asks_anew_where_such_a_certificate_would_come_too_late(units):
     units.update_status()
     units.expect_served()
     assert units.status(ONE).startswith('active: certificate until ')
+
+
+def test_a_unit_whose_certificates_are_over_when_they_come_asks_again_after_an_hour(units):
+    """A clock is wrong."""
+    for _ in range(3):
+        bag = units.juju.bag(ONE)
+        units.juju.write_app(LEADER, **{ONE + '_csr_id': '{}-{}'.format(
+            bag['csr_number'], sha256(bag['csr'].encode()).hexdigest())})
+        units.juju.settle([ONE])
+        units.juju.write_app(LEADER, **{
+            ONE + '_signed_certificate': units.sign(ONE, -20 * DAY, -DAY)})
+        units.juju.settle([ONE])
+        units.juju.update_status(ONE)
+        units.juju.settle([ONE])
+        assert units.asked(ONE) == 2
 
 
 @pytest.mark.parametrize('lasts, left, status', [

@@ -131,6 +131,22 @@ def test_a_ca_that_went_with_its_leader_is_missed_and_none_takes_its_place(units
     expect_new_ca(units, ONE)
 
 
+def test_a_ca_that_went_with_its_leader_during_a_change_has_a_next_one(units):
+    assert units.action(LEADER, 'new-ca')['status'] == 'completed'
+    units.juju.settle()
+    units.juju.remove_unit(LEADER)
+    units.juju.elect(ONE)
+    units.juju.settle()
+    units.update_status()
+    assert 'run new-ca' in units.status(ONE)
+    for action in ('new-ca', 'drop-old-ca'):
+        task = units.action(ONE, action)
+        assert task['status'] == 'completed', task
+        units.juju.settle()
+    units.expect_served()
+    assert units.files(TWO)[2].count('BEGIN') == 1
+
+
 def test_a_ca_that_is_brought_to_the_next_leader_goes_on(units):
     before = units.files(TWO)
     carried = units.carry_ca(LEADER, ONE)

@@ -10,14 +10,14 @@ from subprocess import CalledProcessError
 from charmhelpers.core import hookenv, unitdata
 from charms.reactive import endpoint_from_name, hook, is_flag_set, remove_state, when
 
-from facts import (ENDPOINT, GOOD, REFUSAL, USED, address_of, application_bag, leads, name_of,
-                   recall)
+from facts import (CREATE, ENDPOINT, GOOD, REFUSAL, USED, address_of, application_bag, is_to_ask,
+                   leads, name_of, recall, signs_its_own)
 from leader import (CA, GONE, HERE, NONE, ca_state, end_of_ca, first, make_ca, missing, publish_ca,
                     signed)
 from pki import authority, csr, identity, x509
 from pki.command import Failure
 
-CREATE, AVAILABLE = 'create certificate signing request', 'signed certificate available'
+AVAILABLE = 'signed certificate available'
 
 DAY = 86400
 TROUBLE = (Failure, OSError, CalledProcessError)
@@ -71,9 +71,11 @@ def look_after():
         used, tls = recall(USED), endpoint_from_name(ENDPOINT)
         if used and identity.has_key_of(used) and not identity.is_intact(used):
             use(used['chain'])
-        if is_hopeless(tls.get_signed_cert()) if is_flag_set(AVAILABLE) else needs_certificate():
+        has_come = is_flag_set(AVAILABLE)
+        reason = is_hopeless(tls.get_signed_cert()) if has_come else needs_certificate()
+        if reason and signs_its_own() or is_to_ask(reason):
             renew(tls)
-        elif not is_flag_set(AVAILABLE):
+        elif not has_come:
             confirm(tls)
 
 
@@ -85,7 +87,7 @@ def new_ca():
     with action('no new CA', new_ca):
         bag = bag_to_write()
         before = [] if hookenv.action_get('force') else x509.blocks(bag.get(CA, ''))
-        if len(before) > 1:
+        if len(before) > 1 and ca_state(bag) != GONE:  # or nobody could drop what is trusted
             raise Failure('the CA before this one is still trusted: run drop-old-ca')
         make_ca(before)
         publish_ca(bag)
@@ -142,7 +144,7 @@ def own_request():
 def renew(tls):
     """Get another certificate: by the interface, unless this leader signs its own."""
     did.append(renew)
-    if not leads() or not is_flag_set(CREATE):
+    if not signs_its_own():
         tls.set_csr(own_request())
     elif has_ca():
         use(signed(hookenv.local_unit(), own_request()))
@@ -169,20 +171,24 @@ def lacks_certificate():
 
 
 def needs_certificate():
-    """Whether what is in use is lost, ends soon, or is for another key, address or CA."""
+    """What is wrong with the one in use, None if nothing: the key is part of it."""
     used, address = recall(USED), address_of(hookenv.local_unit())
-    return lacks_certificate() or not identity.is_intact(used) \
-        or not identity.has_key_of(used) or identity.is_due(used) \
-        or address not in (None, used['address'])
+    if lacks_certificate() or not identity.is_intact(used) or not identity.has_key_of(used):
+        return 'lost for ' + identity.digest_of_pair()
+    if identity.is_due(used):
+        return 'ends soon'
+    return None if address in (None, used['address']) else 'not for ' + address
 
 
 def is_hopeless(chain):
-    """Whether to ask again though there is an answer, which is not installed: it never can be, or,
-    if the leader's clock is ahead, not in time."""
+    """Why to ask again though there is an answer, which is not installed: it never can be, or,
+    if the leader's clock is ahead, not in time. None if it can be."""
     if identity.unfit(chain):
-        return True
+        return 'unfit for ' + identity.digest_of_pair()
     start, end = x509.dates(chain)
-    return time.time() > end or needs_certificate() and start > time.time() + DAY
+    if time.time() > end or needs_certificate() and start > time.time() + DAY:
+        return 'untimely'
+    return None
 
 
 # The leader.

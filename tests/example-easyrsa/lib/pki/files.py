@@ -7,10 +7,13 @@ from pathlib import Path
 
 
 def read(path):
-    """The text of a file; '' where there is none that can be read."""
+    """The text of a file; '' where there is none.
+
+    OSError if the disk cannot tell: a key that cannot be read for a moment is not lost.
+    """
     try:
         return path.read_text(errors='replace')
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return ''
 
 
@@ -86,7 +89,13 @@ def sync(path):
 
 
 def close_to_others(*paths):
-    """Set the modes again that keep other users out."""
+    """Set the owner and modes again that keep other users out.
+
+    A link to a file is removed: what it leads to is not this unit's to change, nor to trust.
+    """
     for path in paths:
-        if path.exists():
+        if path.is_symlink() and not path.is_dir():
+            path.unlink()
+        elif path.exists():
+            os.chown(str(path), os.geteuid(), -1)
             path.chmod(0o700 if path.is_dir() else 0o600)
