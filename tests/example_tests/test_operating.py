@@ -5,13 +5,15 @@ Most tests share one model of three units, and leave it with every unit served.
 import hashlib
 import json
 import os
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 
-from deployed import act, chain, clock, deploy, look, party, served
+from deployed import act, chain, clock, deploy, look, parties, party, served
 from fakejuju.forked import ForkedJuju
+from handshake import shake_hands
 
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('operating')]
 
@@ -133,24 +135,74 @@ def test_the_ca_is_found_by_its_label_beside_other_secrets(three):
 
 @pytest.mark.slow
 def test_where_the_secret_is_gone_nothing_is_signed_until_somebody_asks_for_a_new_ca(three):
-    old, = chain(three, ONE, 'ca')
+    """Then no handshake fails: what the lost CA has signed goes on until all trust the new one."""
+    old, before = chain(three, ONE, 'ca'), {unit: chain(three, unit) for unit in UNITS}
     three.model.secrets.clear()
-    before = chain(three, ONE)
+    (party(three, ZERO).key.parent / 'x.pem').write_text('')  # so that it looks
+    look(three, ZERO)
+    gone = 'the secret with the CA is gone; the action new-ca makes another'
+    assert three.status(ZERO)[0] == 'blocked' and gone in three.status(ZERO)[1]
+    assert act(three, ZERO, 'reissue') == ('failed', 'there is no CA, or ' + gone)
     act(three, ONE, 'renew')
     three.settle()
-    assert chain(three, ONE) == before and three.model.secrets == {}
-    status, message = three.status(ZERO)
-    assert status == 'blocked'
-    assert 'cannot sign: the secret with the CA is gone; the action new-ca makes another' in message
+    assert chain(three, ONE) == before[ONE] and three.model.secrets == {}
+    assert 'cannot sign: ' + gone in three.status(ZERO)[1]
     assert act(three, ZERO, 'new-ca') == (
-        'completed', 'the old CA was gone: the new one signs, both are trusted; then: drop-old-ca')
-    three.settle()
+        'completed', 'the units are told to trust the new CA, too; then: reissue')
+    act(three, TWO, 'renew')
+    settle_with_handshakes(three)
+    assert {unit: chain(three, unit) for unit in UNITS} == before
+    assert {len(chain(three, unit, 'ca')) for unit in UNITS} == {2}
+    assert act(three, ZERO, 'cancel-new-ca')[0] == act(three, ZERO, 'new-ca')[0] == 'failed'
     served(three)
-    assert all(old in chain(three, unit, 'ca') for unit in UNITS)
-    assert act(three, ZERO, 'drop-old-ca')[0] == 'completed'
+    for action in ('reissue', 'drop-old-ca'):
+        assert act(three, ZERO, action)[0] == 'completed'
+        settle_with_handshakes(three)
+        served(three)
+        assert all(chain(three, unit) != before[unit] for unit in UNITS)
+    assert all(len(chain(three, unit, 'ca')) == 1 and chain(three, unit, 'ca') != old
+               for unit in UNITS)
+    (party(three, ZERO).key.parent / 'x.pem').unlink()
+
+
+def settle_with_handshakes(juju):
+    """One hook of one unit after another; every pair accepts each other after each."""
+    while any(map(juju.next_hook, juju.units())):
+        for unit in filter(juju.next_hook, juju.units()):
+            assert juju.run(unit).committed
+            for server, client in permutations(parties(juju), 2):
+                assert shake_hands(server, client) == (client.name, server.name)
+
+
+@pytest.mark.slow
+def test_who_has_a_new_key_or_no_good_certificate_needs_the_new_ca_at_once(three):
+    """The lost one cannot sign for it."""
+    three.model.secrets.clear()
+    before = chain(three, ONE)
+    assert act(three, ONE, 'new-key')[0] == 'completed'
+    assert act(three, ZERO, 'new-ca')[0] == 'completed'
     three.settle()
+    assert chain(three, ONE) != before
     served(three)
-    assert all(old not in chain(three, unit, 'ca') for unit in UNITS)
+    for action in ('reissue', 'drop-old-ca'):
+        assert act(three, ZERO, action)[0] == 'completed'
+        three.settle()
+    served(three)
+
+
+@pytest.mark.slow
+def test_where_no_directory_is_in_memory_no_key_of_a_ca_is_written(three, tamper):
+    before = secret(three)
+    file = party(three, ZERO).key.parents[1] / 'mounts'
+    file.write_text('disk /run ext4 rw 0 0\n/dev/sda /dev/shm ext4 rw 0 0\n')
+    tamper(three, ZERO, 'from pathlib import Path\nimport authority\n'
+                        'authority.MOUNTS = Path("mounts")')
+    assert act(three, ZERO, 'new-ca') == (
+        'failed', 'neither /run nor /dev/shm is in memory, and a disk is no place for a key')
+    assert secret(three) == before
+    tamper(three, ZERO, '')
+    look(three, ZERO)
+    served(three)
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
 """The unit's status: what it has, what is wrong, and what ends when."""
-from charmhelpers.core import hookenv
+from charmhelpers.core import hookenv, unitdata
 from charms.reactive import is_flag_set
 from charms.reactive.helpers import data_changed
 
+import authority
 import options
 from lazy import Lazy, pki, pki_files
 
@@ -24,6 +25,15 @@ def cannot_sign(unit, error):
     """Its request goes on waiting, and the next hook tries again; the log has the whole error."""
     hookenv.log('cannot sign for {}: {!r}'.format(unit, error)[:2000], hookenv.ERROR)
     hookenv.cache[CANNOT_SIGN] = 'cannot sign: ' + (str(error) or type(error).__name__)
+
+
+def look_for_the_ca():
+    """Have the leader know that the secret is gone before somebody needs a certificate."""
+    try:
+        if hookenv.hook_name() == 'update-status' and hookenv.is_leader():
+            authority.read()
+    except pki.Fault as fault:
+        hookenv.log('it is not known whether the CA is there: {}'.format(fault), hookenv.WARNING)
 
 
 def tell(tls):
@@ -77,6 +87,9 @@ def of_the_leader(tls):
             yield from ending('the CA', ca, CA_ENDS, 'change it by the action new-ca')
         except pki.Fault:
             pass  # told of the files
+    if unitdata.kv().get(authority.GONE) and any(
+            request['certificate'] for request in requests.values()):
+        yield 'blocked', authority.LOST
     states = [request['state'] for request in requests.values()]
     waiting = states.count('waiting') + states.count('none')
     if waiting:

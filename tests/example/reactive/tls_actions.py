@@ -2,6 +2,8 @@
 
 A change of CA: `new-ca`, `reissue`, `drop-old-ca`. The last two wait for what is installed.
 """
+from contextlib import suppress
+
 from charmhelpers.core import hookenv
 from charms.reactive import endpoint_from_name, hook
 
@@ -17,7 +19,7 @@ def act(step, leader=True):
         if leader and not hookenv.is_leader():
             raise pki.Fault('{} does not lead'.format(hookenv.local_unit()))
         hookenv.action_set({'result': step(endpoint_from_name('certificates'))})
-    except (pki.Fault, ValueError) as fault:
+    except (pki.Fault, OSError, ValueError) as fault:
         hookenv.action_fail(status.line(fault, 1000))
 
 
@@ -99,21 +101,28 @@ def drop_old_ca():
 
 
 def make_other_ca(tls):
-    """Have all units trust a new CA, too; the old one goes on signing, if it is still there."""
+    """Have all units trust a new CA, too; the old one goes on signing, if it is still there.
+
+    If it is not, what it has signed goes on until `reissue`.
+    """
     ca = authority.read()
     if 'other-certificate' in ca:
         raise pki.Fault('another change of CA is under way')
+    ca = ca or {'certificate': trusted(tls)}
     certificate, key = pki.make_ca(hookenv.application_name())
-    if ca:
-        return change(tls, dict(ca, **{'other-certificate': certificate, 'other-key': key}),
-                      'the units are told to trust the new CA, too; then: reissue')
-    chains = [request['certificate'] for request in tls.get_requests().values()
-              if request['certificate']]
-    old = {pki.pem(each): None for chain in chains for each in pki.certificates(chain)[1:]}
-    if not old:
+    return change(tls, dict(ca, **{'other-certificate': certificate, 'other-key': key}),
+                  'the units are told to trust the new CA, too; then: reissue')
+
+
+def trusted(tls):
+    """The certificates of the CAs that stand in the units' chains."""
+    found = []
+    for request in tls.get_requests().values():
+        with suppress(pki.Fault):
+            found += map(pki.pem, pki.certificates(request['certificate'] or '')[1:])
+    if not found:
         raise pki.Fault('there is no CA yet')
-    return change(tls, {'certificate': certificate, 'key': key, 'other-certificate': ''.join(old)},
-                  'the old CA was gone: the new one signs, both are trusted; then: drop-old-ca')
+    return ''.join(dict.fromkeys(found))
 
 
 def drop_other_ca_before_it_signs(tls):
@@ -121,6 +130,8 @@ def drop_other_ca_before_it_signs(tls):
     ca = authority.read()
     if 'other-key' not in ca:
         raise pki.Fault('there is no new CA that does not sign yet')
+    if 'key' not in ca:
+        raise pki.Fault('the CA before it is gone, and there is no way back; then: reissue')
     return change(tls, {name: ca[name] for name in ('certificate', 'key')},
                   'the units are told not to trust the new CA')
 
@@ -128,6 +139,8 @@ def drop_other_ca_before_it_signs(tls):
 def sign_again(tls):
     """Sign every unit's request again; by the new CA, once all units trust it."""
     ca = authority.read()
+    if not ca:
+        raise pki.Fault('there is no CA, or ' + authority.LOST)
     if 'other-key' not in ca:
         tls.reissue()
         return 'all certificates are signed again'

@@ -24,7 +24,8 @@ def ask(tls):
 def sign(tls):
     for unit, csr in tls.get_csr_map().items():
         try:
-            tls.set_cert(unit, certificate_for(tls, unit, csr))
+            tls.set_cert(unit, authority.sign(
+                tls, unit, csr, options.others_of(unit), options.days()))
         except pki.BadRequest as reason:
             tls.refuse_csr(unit, str(reason))
         except Exception as error:  # not the unit's fault: it goes on waiting
@@ -41,20 +42,13 @@ def install(tls):
     set_flag(INSTALLED)
 
 
-def certificate_for(tls, unit, csr):
-    """The chain for that unit: its certificate, then those of the CAs that it is to trust."""
-    ca = authority.current(tls)
-    certificate = pki.sign(csr, unit, options.others_of(unit), options.days(), ca['certificate'],
-                           ca['key'])
-    return certificate + ca['certificate'] + ca.get('other-certificate', '')
-
-
 @hook('config-changed', 'update-status')
 def look_again():
     """Compare what was asked for, the answer and the files, and mend what does not fit."""
     tls, unit = endpoint_from_name('certificates'), hookenv.local_unit()
     if rest.is_undisturbed(tls):
         return
+    status.look_for_the_ca()
     chain, asked = tls.get_signed_cert(), options.bag_of(unit).get('csr')
     if chain and not pki_files.is_in_use(chain):
         install(tls)

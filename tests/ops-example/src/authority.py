@@ -1,6 +1,6 @@
 """The certificate authority (CA), in a secret that the application owns and that outlives a leader.
 
-    certificate, key                 the CA that signs
+    certificate, key                 the CA that signs; without the key, the one that is lost
     other-certificate, other-key     while the CA is changed: the next to sign, which units trust
     other-certificate                then: the one before, which units still trust
 
@@ -8,6 +8,7 @@ Every unit of the application can read the secret, and only the leader can write
 """
 import functools
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -20,6 +21,9 @@ import ops
 import pki
 
 LABEL = 'certificate-authority'
+LOST = 'the secret with the CA is gone; the action new-ca makes another'
+
+logger = logging.getLogger(__name__)
 
 
 class NoAuthority(Exception):
@@ -47,12 +51,20 @@ class Authority(ops.Object):
         # The charm's directory is this unit's alone, even where models share a machine.
         self.name = 'ca-' + hashlib.sha256(os.getcwd().encode()).hexdigest()[:16]
         with suppress(NoAuthority):
-            shutil.rmtree(memory() / self.name, ignore_errors=True)  # of a hook that was killed
+            self._clear(memory() / self.name)  # of a hook that was killed
+
+    @staticmethod
+    def _clear(path: Path) -> None:
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
     def _follow(self, event: ops.SecretChangedEvent) -> None:
         """Read the newest revision. When all units have, Juju tells the leader to remove the
         older."""
-        self.content
+        with suppress(NoAuthority):  # a later one is read then
+            self.content
 
     def _remove(self, event: ops.SecretRemoveEvent) -> None:
         """The key of an old CA leaves the controller when no unit holds that revision any more."""
@@ -68,8 +80,12 @@ class Authority(ops.Object):
 
     @functools.cached_property
     def content(self) -> Dict[str, str]:
-        """What the secret holds; empty if there is none."""
-        return self.secret.get_content(refresh=True) if self.secret else {}
+        """What the secret holds; empty if there is none. NoAuthority if Juju does not say."""
+        try:
+            return self.secret.get_content(refresh=True) if self.secret else {}
+        except ops.ModelError as error:
+            logger.error('the secret with the CA cannot be read: %s', error)
+            raise NoAuthority(f'the secret with the CA cannot be read: {error}') from error
 
     @property
     def certificate(self) -> str:
@@ -85,14 +101,15 @@ class Authority(ops.Object):
         """That of the CA that signed before and is still trusted, or ''."""
         return '' if 'other-key' in self.content else self.content.get('other-certificate', '')
 
-    def make(self, trusted: str = '') -> None:
-        """Make the CA that signs. `trusted`: the certificate of a lost CA, which stays trusted."""
+    def make(self) -> None:
+        """Make the CA that signs."""
         certificate, key = pki.make_ca(self.app.name)
-        self.keep({'certificate': certificate, 'key': key}, trusted)
+        self.keep({'certificate': certificate, 'key': key})
 
-    def make_next(self) -> None:
+    def make_next(self, lost: str = '') -> None:
+        """Make the CA that signs next, beside the present one or the certificate of one lost."""
         certificate, key = pki.make_ca(self.app.name)
-        self.keep(self.content, certificate, key)
+        self.keep(self.content or {'certificate': lost}, certificate, key)
 
     def switch(self) -> None:
         """Have the next CA sign; the one before is still trusted."""
@@ -104,7 +121,7 @@ class Authority(ops.Object):
         self.keep(self.content)
 
     def keep(self, ca: Dict[str, str], other: str = '', other_key: str = '') -> None:
-        content = {'certificate': ca['certificate'], 'key': ca['key']}
+        content = {name: ca[name] for name in ('certificate', 'key') if name in ca}
         if other:
             content['other-certificate'] = other
         if other_key:
@@ -128,13 +145,29 @@ class Authority(ops.Object):
             tempfile.tempdir = before
             shutil.rmtree(scratch)
 
-    def sign(self, csr: str, unit: str, names: List[str], days: int) -> str:
+    def sign(self, csr: str, unit: str, names: List[str], days: int, before: str) -> str:
         """The chain for that unit: its certificate, and then those of the CAs to trust.
 
-        pki.BadRequest if the CSR is not one to sign; any other exception is no fault of the CSR.
+        Where the CA is lost, its certificate in `before`, the unit's chain, stays if it is good:
+        not all units trust the next CA yet. pki.BadRequest if the CSR is not one to sign; any other
+        exception is no fault of the CSR.
         """
         if not self.content:
-            raise NoAuthority('the secret with the CA is gone; the action new-ca makes another')
+            raise NoAuthority(LOST)
         ca = self.content
-        return pki.sign(csr, unit, names, days, ca['certificate'], ca['key']) \
-            + ca['certificate'] + ca.get('other-certificate', '')
+        trusted = ca['certificate'] + ca.get('other-certificate', '')
+        if 'key' in ca:
+            return pki.sign(csr, unit, names, days, ca['certificate'], ca['key']) + trusted
+        if is_good(before, csr):
+            return pki.pem(pki.certificates(before)[0]) + trusted
+        return pki.sign(
+            csr, unit, names, days, ca['other-certificate'], ca['other-key']) + trusted
+
+
+def is_good(chain: str, csr: str) -> bool:
+    """Whether that is a chain for that request, valid now. BadRequest if it is none to sign."""
+    key = pki.load_request(csr).public_key()
+    try:
+        return pki.certificates(chain)[0].public_key() == key and not pki.untimely(chain)
+    except pki.Fault:
+        return False

@@ -10,6 +10,7 @@ import ops
 from cryptography import x509
 
 import pki
+from authority import NoAuthority
 from pki_files import ca_id
 from status import one_line
 
@@ -54,20 +55,14 @@ class CaActions(ops.Object):
                        + ('reissue' if self.authority.next_certificate else 'drop-old-ca')
                        + ' comes next')
             return
-        if self.authority.content:
-            self.authority.make_next()
-            new = self.authority.next_certificate
-            self._sign_again(event)
-        else:
-            trusted = self._trusted()
-            if not trusted:
-                event.fail('there is no CA yet: the first request has one made')
-                return
-            self.authority.make(trusted)  # nobody can sign for the old one, which is trusted still
-            new = self.authority.certificate
-            self.tls.append(new)
-        event.set_results({'result': f'{name_of(new)} was made; when every unit uses a chain with '
-                                     'it, run reissue'})
+        trusted = self._trusted()
+        if not self.authority.content and not trusted:
+            event.fail('there is no CA yet: the first request has one made')
+            return
+        self.authority.make_next(trusted)
+        self._sign_again(event)
+        event.set_results({'result': f'{name_of(self.authority.next_certificate)} was made; when '
+                                     'every unit uses a chain with it, run reissue'})
 
     def _cancel_new_ca(self, event: ops.ActionEvent) -> None:
         """No certificate is signed by the new CA yet, so nobody has to wait for anybody."""
@@ -75,6 +70,9 @@ class CaActions(ops.Object):
             return
         if not self.authority.next_certificate:
             event.fail('there is no new CA that does not sign yet')
+            return
+        if 'key' not in self.authority.content:
+            event.fail('the CA before it is gone, and there is no way back: go on with reissue')
             return
         event.set_results({'result': f'{name_of(self.authority.next_certificate)} was dropped'})
         self.authority.drop_other()
@@ -127,6 +125,11 @@ class CaActions(ops.Object):
             return False
         if not self.charm.tls:
             event.fail('there is no relation yet')
+            return False
+        try:
+            self.authority.content
+        except NoAuthority as fault:
+            event.fail(one_line(fault))
             return False
         return True
 

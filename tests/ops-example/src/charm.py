@@ -16,7 +16,7 @@ from authority import Authority
 from ca_actions import CaActions
 from options import Options
 from status import one_line, statuses
-from tls import Certificates
+from tls import CERTIFICATE_KINDS, Certificates, fault_in
 
 ENDPOINT = 'certificates'
 REGULAR = (ops.UpdateStatusEvent, ops.ConfigChangedEvent)
@@ -138,8 +138,13 @@ class TlsExample(ops.CharmBase):
         address = self.address_of(unit)
         if not address:
             logger.warning('%s has no IP address for its certificate', unit.name)
-        return self.authority.sign(self.tls.request(unit).csr, unit.name,
-                                   self.options.names_with(address), self.options.days)
+        certificate = self.authority.sign(
+            self.tls.request(unit).csr, unit.name, self.options.names_with(address),
+            self.options.days, self.tls.answer(unit).certificate)
+        fault = fault_in(certificate, CERTIFICATE_KINDS)
+        if fault:  # published, it would be no answer, and signed again in each hook
+            raise ValueError(f'certificate of {unit.name}: {fault}')
+        return certificate
 
     def address_of(self, unit: ops.Unit) -> Optional[str]:
         """The IP address of that unit, or None: it may have none, or a name."""

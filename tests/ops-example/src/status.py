@@ -1,5 +1,4 @@
 """What a unit says of itself: from the bags and from the files in pki/, as they are now."""
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Iterator
 
@@ -7,14 +6,16 @@ from ops import ActiveStatus, BlockedStatus, StatusBase, WaitingStatus
 
 import pki
 import pki_files
+from authority import LOST, NoAuthority
 
 if TYPE_CHECKING:
     from charm import TlsExample
 
 
-def one_line(text: str) -> str:
-    """The text without control characters, and of a length for people."""
-    return re.sub('[\0-\x1f\x7f-\x9f\u2028\u2029]+', ' ', text).strip()[:200]
+def one_line(text: object) -> str:
+    """The text without what is not printable, and of a length for people."""
+    words = ' '.join(str(text).split())
+    return ''.join(each if each.isprintable() else ' ' for each in words).strip()[:200]
 
 
 def days(number: float) -> str:
@@ -30,6 +31,7 @@ def statuses(charm: 'TlsExample') -> Iterator[StatusBase]:
     yield from of_the_files(charm)
     for fault in charm.faults:
         yield BlockedStatus(one_line(fault))
+    yield from of_the_ca(charm)
 
 
 def of_the_request(charm: 'TlsExample') -> Iterator[StatusBase]:
@@ -54,6 +56,16 @@ def of_the_files(charm: 'TlsExample') -> Iterator[StatusBase]:
         yield BlockedStatus(f'certificate in use {pki.untimely(chain)}')
     yield from deadlines(charm, chain)
     yield ActiveStatus(str(standing) + notes(charm, chain))
+
+
+def of_the_ca(charm: 'TlsExample') -> Iterator[StatusBase]:
+    """The leader tells that the secret is gone before somebody needs a certificate."""
+    if charm.tls and charm.unit.is_leader() and charm.tls.certificates():
+        try:
+            if not charm.authority.content:
+                yield BlockedStatus(LOST)
+        except NoAuthority as fault:
+            yield BlockedStatus(one_line(fault))
 
 
 def span(chain: str) -> float:

@@ -208,11 +208,6 @@ class Certificates:
         return {name: each for name, each in standing.items()
                 if not fault_in(each, CERTIFICATE_KINDS)}
 
-    def append(self, ca: str) -> None:
-        """Put another CA to trust behind each certificate."""
-        for name, chain in self.certificates().items():
-            self.answers[f'{name}_{KEYS[0]}'] = chain + ca
-
     def reissue(self, units: Iterable[ops.Unit]) -> None:
         """Have what was answered or refused wait again; certificates stay until the next."""
         for unit in units:

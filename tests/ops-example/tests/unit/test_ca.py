@@ -2,6 +2,7 @@
 import hashlib
 import re
 
+import ops
 import pytest
 from charm_unit import DIGEST, id_of
 from ops import testing
@@ -213,7 +214,11 @@ def test_where_answers_stand_no_second_ca_is_made_by_accident(pair, stranger):
 
 def test_a_lost_ca_is_followed_by_another_without_a_gap(pair):
     old, pair.leader.secrets = ca_of(pair.chains[0]), []
+    before = [pki.certificates(chain)[0] for chain in pair.chains]
+    pair.leader.peers[2]['csr_number'] = '2'  # who renews meanwhile keeps what it has, too
     pair.leader.act('new-ca')
+    assert [pki.certificates(chain)[0] for chain in pair.chains] == before
+    assert pair.leader.fail('cancel-new-ca').startswith('the CA before it is gone')
     new = trusted(pair.chains[1])[1]
     assert [ca_of(chain) for chain in pair.chains] == [old, old]
     assert [trusted(chain) for chain in pair.chains] == [[old, new]] * 2
@@ -225,6 +230,44 @@ def test_a_lost_ca_is_followed_by_another_without_a_gap(pair):
     pair.use()
     pair.leader.act('drop-old-ca')
     assert [trusted(chain) for chain in pair.chains] == [[new]] * 2
+
+
+def test_who_has_another_key_by_then_is_signed_for_by_the_new_ca(pair):
+    old, pair.leader.secrets = ca_of(pair.chains[0]), []
+    csr = pki.make_request(pki.load_key(pki.make_key()), 'tls-example/2')
+    pair.leader.peers[2].update(csr=csr, csr_number='2')
+    pair.leader.act('new-ca')
+    new = trusted(pair.chains[1])[1]
+    assert [ca_of(chain) for chain in pair.chains] == [old, new]
+    pair.use()
+    for action in 'reissue', 'drop-old-ca':
+        pair.leader.act(action)
+        pair.use()
+    assert [trusted(chain) for chain in pair.chains] == [[new]] * 2
+
+
+def test_a_secret_that_is_gone_or_cannot_be_read_is_told_before_it_is_needed(pair, monkeypatch):
+    pair.leader.run()
+    assert pair.leader.status.name == 'active'
+    secrets, pair.leader.secrets = list(pair.leader.secrets), []
+    pair.leader.run()
+    assert pair.leader.status == testing.BlockedStatus(
+        'the secret with the CA is gone; the action new-ca makes another')
+    pair.leader.secrets, before = secrets, pair.chains
+    with monkeypatch.context() as denied:
+        denied.setattr(ops.Model, 'get_secret', deny)
+        pair.leader.run()
+        assert pair.leader.status == testing.BlockedStatus(
+            'the secret with the CA cannot be read: permission denied')
+        assert pair.leader.fail('new-ca').endswith('permission denied')
+        read = testing.Secret(secrets[0].latest_content, label=LABEL)
+        pair.leader.leads, pair.leader.secrets = False, [read]
+        pair.leader.run('secret_changed', secret=read)  # fails nothing
+    assert pair.chains == before
+
+
+def deny(*_, **__):
+    raise ops.ModelError('permission denied')
 
 
 def test_where_there_was_none_new_ca_makes_none(unit):

@@ -87,6 +87,15 @@ def test_a_leader_that_cannot_sign_refuses_nobody_says_so_and_tries_again(asking
     assert asking.answer(2)[0] and asking.status.name == 'active'
 
 
+def test_a_certificate_that_no_unit_could_take_is_not_published(asking):
+    """With so many names; it would be signed again in every hook."""
+    before = asking.answer(2)
+    asking.options = {'certificate-names': ' '.join(f'host-{n}.example.com' for n in range(3000))}
+    asking.run()
+    assert asking.answer(2) == before and asking.status.name == 'blocked'
+    assert asking.status.message.startswith('cannot sign: certificate of tls-example/1: it has ')
+
+
 @pytest.mark.parametrize('options, message', [
     ({'certificate-days': 0}, 'option certificate-days is 0: give 1 to 3650'),
     ({'certificate-days': 3651}, 'option certificate-days is 3651: give 1 to 3650'),

@@ -1,11 +1,13 @@
 """When a unit asks for another certificate, and what it says of the time that is left."""
 import hashlib
+import time
 
 import pytest
 from ops import testing
 
 import pki
 import pki_files
+import renewal
 import service
 
 
@@ -72,6 +74,34 @@ def test_what_has_ended_is_not_taken_and_asked_for_anew(served, dated):
     assert served.status.message.startswith('certificate not valid after ')
     served.run()
     assert asked(served) == 2
+
+
+def test_for_the_same_reason_it_asks_again_after_an_hour_then_two(served, dated, monkeypatch):
+    """A clock is wrong: each answer is over when it comes."""
+    right, hours = time.time, 0
+    monkeypatch.setattr(time, 'time', lambda: right() + 3600 * hours)
+    for hours, number in ((0, 2), (.9, 2), (1.1, 3), (3, 3), (3.2, 4), (7, 4), (7.3, 5)):
+        served.put(served.id, dated(served.own['csr'], -90, -1))
+        served.run()
+        assert asked(served) == number
+    served.options = {'certificate-days': 30}  # for another reason at once
+    for number in (6, 6):
+        served.put(served.id, dated(served.own['csr'], 0, 90))
+        served.run()
+        assert asked(served) == number
+    served.put(served.id, dated(served.own['csr'], -1 / 24, 30))
+    served.run()
+    assert served.status.name == 'active' and not renewal.ASKED.exists()
+
+
+@pytest.mark.parametrize('text', ['', 'x', '[]', '{"reason": 1}', '{"reason": "over", "time": "x"}',
+                                  '{"reason": "over", "time": 1e400, "patience": null}'])
+def test_what_it_remembers_of_that_may_be_anything(served, dated, text):
+    pki_files.write(renewal.ASKED, text)
+    put_in_use(served, dated(served.own['csr'], -90, -1))
+    for _ in range(2):
+        served.run()
+        assert asked(served) == 2
 
 
 def test_what_is_not_valid_yet_is_waited_for_unless_what_is_in_use_ends_before(unit, dated):
