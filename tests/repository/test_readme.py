@@ -1,7 +1,7 @@
 """README.md says what is there, and can be read; see also test_repository.py.
 
 The lines to build and deploy run in test_repository.py, the recipes in test_recipes.py and
-test_signing_later.py. The first diagram is made again in test_end_to_end.py, and
+test_signing_later.py. The diagram is made again in test_end_to_end.py, and
 `demo.py --still` compares the excerpt of the demo.
 """
 import inspect
