@@ -23,6 +23,7 @@ from world import ROOT, TESTS
 pytestmark = [pytest.mark.once, pytest.mark.xdist_group('end to end')]
 
 
+@pytest.mark.slow
 def test_the_picture_in_the_readme_is_what_happens(built):
     shown, = re.findall('```mermaid\n(sequenceDiagram\n.*?)```', (ROOT / 'README.md').read_text(),
                         re.DOTALL)
