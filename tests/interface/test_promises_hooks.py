@@ -17,7 +17,8 @@ results.append(tls.get_csr_map())
 '''
 
 
-@pytest.mark.parametrize('unit', ['tls/0', 'tls/1'])
+@pytest.mark.parametrize('unit', [
+    'tls/0', pytest.param('tls/1', marks=pytest.mark.slow)])
 def test_p9_every_method_works_in_every_hook(world, crowded, unit):
     seen = set()
     for number in range(12):

@@ -6,6 +6,7 @@ import pytest
 from world import AVAILABLE, CREATE, METADATA, SIGN, TESTS, assemble, certificate, request
 
 UNITS = ['tls/0', 'tls/1', 'tls/2']
+ORDERS = list(permutations(UNITS))
 FAULTS = [{'exit': 1}, {'fail_commit': True}, {'again': True}] + [
     {kind: call} for kind in ('kill_at', 'interrupted_at', 'fail_at') for call in (1, 3)]
 
@@ -23,7 +24,8 @@ def renamed(tmp_path_factory):
 
 
 @pytest.mark.parametrize('forced', [False, True])
-@pytest.mark.parametrize('order', list(permutations(UNITS)))
+@pytest.mark.parametrize('order', [
+    pytest.param(each, marks=pytest.mark.slow if each in ORDERS[1:-1] else ()) for each in ORDERS])
 def test_p11_from_the_original_unit_by_unit(world, original, charm, order, forced):
     it = world(3, charm=original)
     # The original never serves the leader.
