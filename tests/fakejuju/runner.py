@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import namedtuple
+from collections import Counter, namedtuple
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
@@ -27,6 +27,7 @@ DISCONNECTED = 1, '', 'ERROR connection is shut down\n'
 BASH = '/bin/bash'
 # A unit that needs more hooks than this to settle is unlikely to be what a test intends.
 MANY_HOOKS = 100000
+LAST = 10  # hooks that are named when units do not settle
 # What the model does by itself.
 VERBS = 'elect', 'depose', 'remove_unit', 'kill_unit', 'forget_unit', 'next_hook'
 # The unit's status before these hooks, and after them.
@@ -64,10 +65,19 @@ class Run:
         return dict(told, status=self.action['status'], results=results)
 
     def story(self):
-        return '{} of {}: exit code {}, {}\n{}'.format(
-            self.hook.name, self.unit, self.exit_code,
-            'committed' if self.committed else self.error or 'not committed',
-            self.stderr or '\n'.join(text for level, text in self.log if level == 'ERROR'))
+        return '{}\n{}'.format(self, self.stderr or '\n'.join(
+            text for level, text in self.log if level == 'ERROR'))
+
+    def __str__(self):
+        about = ' ({})'.format(self.hook.remote_unit) if self.hook.remote_unit else ''
+        told = ['exit code {}'.format(self.exit_code),
+                'committed' if self.committed else self.error or 'not committed']
+        told += ['wrote {} of {}'.format(', '.join(sorted(keys)), owner)
+                 for owner, keys in self.changes.items() if keys]
+        return '{} of {}{}: {}'.format(self.hook.name, self.unit, about, ', '.join(told))
+
+    def __repr__(self):
+        return '<Run: {}>'.format(self)
 
 
 class Killed(Exception):
@@ -591,14 +601,16 @@ class Juju:
                                        start_new_session=True)
         return process.pid, process.wait
 
-    def settle(self, units=None):
+    def settle(self, units=None, limit=MANY_HOOKS):
         """Run hooks, one per unit in turn, until none is due; their Runs.
 
-        A hook that fails is tried again; the third failure in a row raises.
+        A hook that fails is tried again; the third failure in a row raises, and so does a unit that
+        would have to run more than `limit` hooks.
         """
         __tracebackhide__ = True  # of pytest: what failed is the hook
         runs: List[Run] = []
         failures: Dict[str, int] = {}
+        counts: Dict[str, int] = Counter()
         while True:
             busy = [unit for unit in self.units()
                     if (units is None or unit in units) and self.next_hook(unit)]
@@ -607,13 +619,22 @@ class Juju:
             for unit in busy:
                 if not self.next_hook(unit):
                     continue
+                if counts[unit] == limit:
+                    raise AssertionError(restless(unit, limit, runs))
                 run = self.run(unit)
                 runs.append(run)
+                counts[unit] += 1
                 failures[unit] = 0 if run.committed else failures.get(unit, 0) + 1
                 if failures[unit] == 3:
                     raise AssertionError(run.story())
-                if len(runs) > MANY_HOOKS:
-                    raise AssertionError('it does not settle: ' + run.story())
+
+
+def restless(unit, limit, runs):
+    """A sentence on units that do not settle, and the hooks that keep coming."""
+    return ('the units do not come to rest: {0} has run {1} hooks, and more are due. A handler '
+            'that writes something else each time makes other hooks due for ever. If the charm '
+            'needs more hooks, call settle(limit=NUMBER). The last hooks of all units:\n{2}'.format(
+                unit, limit, '\n'.join('    {}'.format(run) for run in runs[-LAST:])))
 
 
 class Agent:

@@ -1,7 +1,8 @@
 """For tests of a charm: one application on the double, driven in the words of jubilant.
 
 The pytest fixture `juju` is a `Deployment` (plugin.py). Most methods only say what is wanted.
-`settle` runs hooks until none is due; `run` and `exec` run their action or command.
+`settle` runs hooks until none is due; `update_status`, `run` and `exec` run their hook, action or
+command.
 """
 import dataclasses
 import shlex
@@ -22,6 +23,9 @@ from .usable import Unusable, expect_harmless, open_charm
 
 __all__ = ['Deployment', 'NotModelled', 'Status', 'Task', 'TaskError', 'Unusable']
 
+# How many hooks a unit may run in one `settle`. From nothing to served, units of the example run 12
+# each if they are three, and 33 if they are ten.
+LIMIT = 200
 # The status of a unit's workload, as in `juju status`.
 Status = namedtuple('Status', 'current message')
 
@@ -215,13 +219,6 @@ class Deployment:
                 raise ValueError('option {} is of type {}, not {!r}'.format(name, kind, value))
         return dict(values)
 
-    def update_status(self, *units):
-        """Have update-status run on these units, or on all. Any other hook that is due takes its
-        place, as on Juju: call `settle` first.
-        """
-        for unit in units or self.units():
-            self.double.update_status(unit)
-
     def elect(self, unit):
         """Have this unit lead; the former leader learns of it when its hook is over."""
         self.double.elect(unit)
@@ -242,24 +239,55 @@ class Deployment:
 
     # What is run.
 
-    def settle(self):
+    def settle(self, limit=LIMIT):
         """Run hooks, one per unit in turn, until none is due; a unit that is not leaving leads.
 
         Returns the Runs (runner.py). A hook that fails three times in a row raises AssertionError
-        with what it wrote to stderr.
+        with what it wrote to stderr. So does a unit that would have to run more than `limit` hooks,
+        with the last hooks and what they wrote: the charm loops, or the limit is too low for it.
         """
         __tracebackhide__ = True
         runs: List[Run] = []
         while True:
             cli.elect(self._model)
-            new = self.double.settle()
+            new = self.double.settle(limit=limit)
             if not new:
                 return runs
             runs += new
 
+    def due(self, unit):
+        """The hook that the unit runs next, a Hook (model.py) with name, relation and remote_unit;
+        None if none is due.
+        """
+        return self.double.next_hook(unit)
+
     def run_hook(self, unit):
-        """Run the next hook that is due on that unit, and no other; returns its Run."""
+        """Run the hook that is due on that unit, and no other; returns its Run.
+
+        Raises ValueError if none is due.
+        """
         return self.double.run(unit)
+
+    def update_status(self, *units):
+        """Run update-status on these units, or on all, one unit after the other; returns the Runs.
+
+        A unit first runs what is due on it, because any other hook takes the place of update-status
+        on Juju. What becomes due on other units waits for `settle`. Raises ValueError for a unit
+        that is leaving, and AssertionError as `settle` does.
+        """
+        __tracebackhide__ = True
+        before = len(self.double.runs)
+        for unit in units or [name for name in self.units() if not self._leaves(name)]:
+            if self._leaves(unit):
+                raise ValueError('{} is leaving, and runs no update-status'.format(unit))
+            self.double.settle([unit], LIMIT)
+            self.double.update_status(unit)
+            self._until(unit, lambda run: (run and run.hook.kind == 'update-status'
+                                           and run.committed))
+        return self.double.runs[before:]
+
+    def _leaves(self, unit):
+        return self._model.unit(unit).life != 'alive'
 
     def run(self, unit, action, params=None):
         """Run an action; returns its Task. Hooks that have to run before it do; other hooks wait.
@@ -347,7 +375,7 @@ class Deployment:
 
     @property
     def hooks(self):
-        """The Runs (runner.py) of all hooks so far: unit, hook.name, exit_code, calls, changes."""
+        """The Runs (runner.py) of all hooks and actions so far."""
         return list(self.double.runs)
 
     def units(self):

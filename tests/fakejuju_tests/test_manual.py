@@ -5,10 +5,12 @@ import re
 import subprocess
 import sys
 import zipfile
+from inspect import signature
 
 import pytest
 
 from fakejuju.faults import FAULTS, WITH_NUMBER
+from fakejuju.runner import Run
 from fakejuju.testing import Deployment
 from test_testing import charm_of
 from world import ROOT, TESTS
@@ -28,6 +30,13 @@ def test_the_fixture_has_what_the_table_says():
     told = {name for cell in FIRST_COLUMN for name in re.findall(r'`(\w+)(?:\(.*?\))?`', cell)}
     has = {name for name in vars(Deployment) if not name.startswith('_')}
     assert has - {'close', 'is_deployed', 'unmet'} <= told
+
+
+def test_the_manual_names_each_field_of_a_run_and_the_limit_of_settle():
+    told, = [line for line in MANUAL.splitlines() if line.startswith('| `hooks` |')]
+    assert set(vars(Run('app/0', None))) - {'env', 'interrupted', 'action'} <= set(
+        re.findall(r'`(\w+)`', told))
+    assert '| `settle{}` |'.format(signature(Deployment('', '').settle)) in MANUAL
 
 
 def test_the_table_has_each_fault():
@@ -61,7 +70,7 @@ def test_shared(served):
     done = subprocess.run([sys.executable, '-m', 'pytest', '-p', 'fakejuju.plugin', '--charm',
                            str(charm)], env=dict(os.environ, PYTHONPATH=str(TESTS)),
                           cwd=str(tmp_path), stdout=subprocess.PIPE, universal_newlines=True)
-    assert done.returncode == 0 and '2 passed' in done.stdout, done.stdout
+    assert done.returncode == 0 and '3 passed' in done.stdout, done.stdout
 
 
 def test_the_lines_of_the_command_juju(charm, tmp_path):

@@ -39,6 +39,11 @@ def tell(name, text):
 
 
 '''
+# It writes into the unit's own bag, something else each time.
+WRITE = """import os
+tell("{}", "x")
+call("relation-set", "-r", "peers:0", "at=%d" % os.getpid())
+"""
 
 
 def charm_of(directory, metadata=METADATA, **files):
@@ -181,12 +186,49 @@ def test_what_else_an_operator_and_a_bad_peer_do(juju, charm):
     juju.write_app(leader='')
     assert juju.app_bag() == {}
     juju.settle()
-    juju.update_status('app/0')
-    assert [(run.unit, run.hook.name) for run in juju.settle()
-            if run.hook.name == 'update-status'] == [('app/0', 'update-status')]
-    juju.update_status()
+
+
+def test_each_unit_runs_update_status_though_another_unit_writes_in_its_own(juju, tmp_path):
+    juju.deploy(charm_of(tmp_path / 'app', **{'hooks/update-status': HOOK + WRITE.format(
+        'updates')}), num_units=3)
     juju.settle()
-    assert told(juju, 'app/1', 'updates') == 'x'
+    runs = juju.update_status()
+    assert [(run.unit, run.hook.name) for run in runs] == [
+        ('app/0', 'update-status'), ('app/1', 'peers-relation-changed'),
+        ('app/1', 'update-status'), ('app/2', 'peers-relation-changed'),
+        ('app/2', 'peers-relation-changed'), ('app/2', 'update-status')]
+    juju.fault('update-status', exit=1)
+    assert [run.committed for run in juju.update_status('app/2')] == [False, True]
+    juju.remove_unit('app/0')
+    assert {run.unit for run in juju.update_status()} == {'app/1', 'app/2'}
+    with pytest.raises(ValueError, match='app/0 is leaving, and runs no update-status'):
+        juju.update_status('app/0')
+
+
+def test_units_that_do_not_come_to_rest_end_with_the_hooks_that_keep_coming(juju, tmp_path):
+    juju.deploy(charm_of(tmp_path / 'app', **{
+        'hooks/peers-relation-changed': HOOK + WRITE.format('changes')}), num_units=2)
+    with pytest.raises(AssertionError) as error:
+        juju.settle(limit=30)
+    first, *last = str(error.value).splitlines()
+    assert re.match('the units do not come to rest: app/[01] has run 30 hooks, and more are due',
+                    first) and 'settle(limit=NUMBER)' in first
+    assert len(last) == 10 and {re.sub(' [0-9]+ of', ' N of', line) for line in last} == {
+        '    peers-relation-changed of {0} ({1}): exit code 0, committed, wrote at of {0}'.format(
+            *pair) for pair in (('app/0', 'app/1'), ('app/1', 'app/0'))}
+
+
+def test_hook_by_hook_what_is_due_and_what_ran(juju, charm):
+    unit, = juju.deploy(charm)
+    ran = []
+    while juju.due(unit):
+        ran.append((juju.due(unit).name, juju.run_hook(unit)))
+    assert ran and all(name == run.hook.name for name, run in ran)
+    assert [run for _, run in ran] == juju.hooks and juju.due(unit) is None
+    with pytest.raises(ValueError, match='no hook is due on app/0'):
+        juju.run_hook(unit)
+    assert repr(ran[2][1]) == \
+        '<Run: leader-elected of app/0: exit code 0, committed, wrote leader of app>'
 
 
 def test_units_go_to_another_build_of_the_charm(juju, charm, tmp_path):
