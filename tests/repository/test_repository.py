@@ -56,10 +56,17 @@ def copy_of_the_checkout(directory):
     return directory
 
 
+LEFT_BY_TESTS = ('.coverage', '.hypothesis/examples', '.pytest_cache/README.md',
+                 'lib/__pycache__/pki.cpython-310.pyc')
+
+
 @pytest.fixture
 def published(shell, tmp_path):
     """The checkout is what git finds at the address of the repository."""
     checkout = copy_of_the_checkout(tmp_path / 'published')
+    for name in LEFT_BY_TESTS:
+        (checkout / 'tests/example' / name).parent.mkdir(exist_ok=True)
+        (checkout / 'tests/example' / name).write_text('x')
     shell('git init --quiet && git add . && git -c user.name=name -c user.email=address '
           'commit --quiet --message all', checkout)
     # Not by GIT_CONFIG_GLOBAL, which git has from 2.32 on.
@@ -79,6 +86,7 @@ def test_the_lines_to_build_and_deploy_do_so(shell, published, tmp_path):
     with zipfile.ZipFile(str(author / 'tls-example/tls-example.charm')) as archive:
         assert archive.read('hooks/relations/tls/peers.py') == (ROOT / 'peers.py').read_bytes()
         manifest = yaml.safe_load(archive.read('manifest.yaml'))
+        assert not set(LEFT_BY_TESTS) & set(archive.namelist())
     assert manifest == USED[2]
 
 
@@ -218,7 +226,8 @@ def test_charmcraft_builds_for_the_bases_of_a_reactive_charm(example):
         'plugin': 'reactive', 'source': '.', 'build-snaps': ['charm'],
         'reactive-charm-build-arguments': ['--binary-wheels'],
         'build-environment': [{'CHARM_INTERFACES_DIR': '$CRAFT_PROJECT_DIR/interfaces'}]}
-    assert {'charmcraft.yaml', 'interfaces', 'tests'} <= set(read(example, 'layer.yaml')['exclude'])
+    assert read(example, 'layer.yaml')['exclude'] == [
+        '.*', 'charmcraft.yaml', 'interfaces', 'tests']
 
 
 def test_actions_allow_no_parameters_on_any_juju_and_say_what_they_return():
