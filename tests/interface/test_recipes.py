@@ -1,4 +1,5 @@
 """The README's recipes do what it says: the layer in layers/recipes, on the kit for authors."""
+import importlib.util
 import re
 import ssl
 import subprocess
@@ -27,14 +28,14 @@ from charmhelpers.core import hookenv
 sign_now, issue_now = sign, issue
 
 
-def issue(subject, key, issuer, issuer_key, start, extension):
+def issue(subject, key, issuer, issuer_key, start, *more, **named):
     return issue_now(subject, key, issuer, issuer_key,
-                     start - timedelta(days=hookenv.config('age')), extension)
+                     start - timedelta(days=hookenv.config('age')), *more, **named)
 
 
 def sign(csr, unit, address, ca):
     if hookenv.config('is-out-of-order'):
-        raise OSError('no answer')
+        raise ValueError('no answer')
     if unit == hookenv.config('bans'):
         raise BadRequest('{} is banned'.format(unit))
     return sign_now(csr, unit, address, ca)
@@ -96,6 +97,29 @@ def application(tmp_path_factory):
     with Deployment() as juju:
         names['test_each_unit_gets_a_certificate'](juju, charm)
         yield Application(juju)
+
+
+def test_the_recipes_pki_reads_what_the_wire_allows_and_outlives_its_certificates():
+    spec = importlib.util.spec_from_file_location('pki', str(TESTS / 'layers/recipes/lib/pki.py'))
+    pki = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pki)
+    ca, other = pki.make_ca(), pki.make_ca()
+    assert ca['name'] != other['name']  # openssl finds an issuer by its name
+    csr = pki.make_request(pki.make_key(), 'my-charm/0')
+    leaf = pki.sign(csr, 'my-charm/0', '2001:db8::1', ca)
+    chain = (leaf + ca['certificate']).strip().replace('\n', '\r\n')
+    assert len(pki.split(chain)) == 2 and not pki.is_expired(chain) and not pki.is_due(chain)
+    assert pki.is_for(chain, '2001:DB8:0::1') and pki.is_for(chain, None)
+    assert not pki.is_for(chain, '2001:db8::2')
+    ends = [x509.load_pem_x509_certificate(each.encode()).not_valid_after_utc
+            for each in (leaf, ca['certificate'])]
+    assert ends[0] < ends[1]
+    pki.now = lambda: ends[0] + (ends[1] - ends[0]) / 2
+    assert pki.is_expired(chain) and not pki.is_expired(ca['certificate'])
+    pki.now = lambda: ends[1] + (ends[1] - ends[0])
+    assert pki.is_expired(pki.sign(csr, 'my-charm/0', '::1', other) + ca['certificate'])
+    with pytest.raises(pki.BadRequest, match='it cannot be read: '):
+        pki.public_key_of('junk')
 
 
 def test_each_unit_trusts_each_other_and_its_service_has_reloaded_what_is_there(application):

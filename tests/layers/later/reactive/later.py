@@ -11,7 +11,7 @@ def sign_elsewhere(tls):
     Path('queue').mkdir(exist_ok=True)
     for unit, csr in tls.get_csr_map().items():
         order = Path('queue', hashlib.sha256((unit + csr).encode()).hexdigest() + '.csr')
-        signed = order.with_suffix('.pem')  # where whoever signs puts the certificate
+        signed = order.with_suffix('.pem')  # to which whoever signs moves it
         if signed.exists():
             tls.set_cert(unit, signed.read_text(), csr=csr)
             signed.unlink()  # the same CSR again is a new request

@@ -1,10 +1,11 @@
 """The PKI of the README's recipes, by pyca/cryptography; whatever makes certificates would do."""
 import ipaddress
 import re
+import secrets
 from datetime import datetime, timedelta, timezone
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
@@ -45,29 +46,27 @@ def public_key_of(csr):
     """The key in a CSR; BadRequest if it is no CSR, or not signed with that key."""
     try:
         request = x509.load_pem_x509_csr(csr.encode())
-    except ValueError as error:
-        raise BadRequest('not a CSR: {}'.format(error))
-    try:
-        is_signed = request.is_signature_valid
-    except InvalidSignature:
-        is_signed = False
+        key, is_signed = request.public_key(), request.is_signature_valid
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm, InvalidSignature) as error:
+        raise BadRequest('it cannot be read: {}'.format(error))
     if not is_signed:
         raise BadRequest('its signature is wrong')
-    return request.public_key()
+    return key
 
 
-def issue(subject, key, issuer, issuer_key, start, extension):
+def issue(subject, key, issuer, issuer_key, start, extension, days=90):
     return pem(x509.CertificateBuilder(
         name(issuer), name(subject), key, x509.random_serial_number(), start,
-        start + timedelta(days=90)).add_extension(extension, True).sign(
+        start + timedelta(days=days)).add_extension(extension, True).sign(
             load_key(issuer_key), hashes.SHA256()))
 
 
-def make_ca(title):
-    """A CA: its name, certificate and key."""
-    key = make_key()
+def make_ca():
+    """A CA: its name, certificate and key. No two have one name, or openssl would take either."""
+    key, title = make_key(), 'CA ' + secrets.token_hex(8)
     return {'name': title, 'key': key, 'certificate': issue(
-        title, load_key(key).public_key(), title, key, now(), x509.BasicConstraints(True, None))}
+        title, load_key(key).public_key(), title, key, now(), x509.BasicConstraints(True, None),
+        days=3650)}
 
 
 def sign(csr, unit, address, ca):
@@ -79,7 +78,8 @@ def sign(csr, unit, address, ca):
 
 def split(chain):
     """The certificates of a chain, the unit's own first."""
-    return re.findall('-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n', chain, re.S)
+    found = re.findall('-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----', chain)
+    return [each + '\n' for each in found]
 
 
 def is_due(chain):
@@ -90,10 +90,16 @@ def is_due(chain):
 
 
 def is_expired(chain):
-    return x509.load_pem_x509_certificate(chain.encode()).not_valid_after_utc < now()
+    """Whether one of its certificates is over, a CA's included."""
+    return any(x509.load_pem_x509_certificate(each.encode()).not_valid_after_utc < now()
+               for each in split(chain))
 
 
-def addresses_in(chain):
+def is_for(chain, address):
+    """Whether its first certificate has that address; True where there is no IP address."""
     leaf = x509.load_pem_x509_certificate(chain.encode())
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return [str(address) for address in names.get_values_for_type(x509.IPAddress)]
+    try:
+        return ipaddress.ip_address(address) in names.get_values_for_type(x509.IPAddress)
+    except ValueError:
+        return True

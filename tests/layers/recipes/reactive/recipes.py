@@ -1,5 +1,6 @@
 """The layer of the README's recipes. `pki` stands for your PKI code."""
 import json
+import os
 import subprocess
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -21,11 +22,11 @@ def secret(tool, *arguments):
 def read_cas():
     found = secret('secret-get', '--refresh')
     if not found.returncode:
-        return json.loads(json.loads(found.stdout)['cas'])
+        return hookenv.cache.get('cas') or json.loads(json.loads(found.stdout)['cas'])
     requests = endpoint_from_name(ENDPOINT).get_requests().values()
-    if 'not found' not in found.stderr or any(it['certificate'] for it in requests):
+    if 'not found' not in found.stderr or not requests or any(it['certificate'] for it in requests):
         raise OSError('no CA: ' + found.stderr)  # another would cut off the units
-    return write_cas([pki.make_ca('first CA')])
+    return write_cas([pki.make_ca()])
 
 
 def write_cas(cas):
@@ -37,13 +38,16 @@ def write_cas(cas):
         json.dump(cas, file)
         file.flush()
         subprocess.check_call(tool + ['cas#file=' + file.name])
+    # By its label, a hook of Juju 3 may read what was there before it (bug 18713).
+    hookenv.cache['cas'] = cas
     return cas
 
 
 def write_private(name, text):
-    """Write a file that no other user can read."""
-    Path(name).touch(0o600)
-    Path(name).write_text(text)
+    """Replace a file whole; no other user can read it."""
+    with NamedTemporaryFile('w', dir='.', delete=False) as file:
+        file.write(text)
+    os.replace(file.name, name)
 
 
 def request(after=None):
@@ -55,7 +59,7 @@ def request(after=None):
     if after or not Path('request.pem').exists():
         key = pki.make_key()
         write_private('request-key.pem', key)
-        Path('request.pem').write_text(pki.make_request(key, hookenv.local_unit()))
+        write_private('request.pem', pki.make_request(key, hookenv.local_unit()))
     return Path('request.pem').read_text()
 
 
@@ -77,7 +81,7 @@ def sign(tls):
             tls.set_cert(unit, certificate_for(unit, csr))
         except pki.BadRequest as fault:  # the unit has to make another
             tls.refuse_csr(unit, str(fault))
-        except OSError as error:  # the request goes on waiting
+        except Exception as error:  # whatever a unit wrote: the request goes on waiting
             hookenv.log('cannot sign for {}: {}'.format(unit, error), hookenv.ERROR)
 
 
@@ -99,15 +103,16 @@ def reload():
 
 
 def address_of(unit):
-    relation = hookenv.relation_ids(ENDPOINT)[-1]
-    return hookenv.relation_get('ingress-address', unit=unit, rid=relation)
+    """None before there is a relation."""
+    for relation in hookenv.relation_ids(ENDPOINT)[-1:]:
+        return hookenv.relation_get('ingress-address', unit=unit, rid=relation)
 
 
 @hook('update-status', 'config-changed')
 def look_again():
     tls = endpoint_from_name(ENDPOINT)
     chain, address = tls.get_signed_cert(), address_of(hookenv.local_unit())
-    if chain and (pki.is_due(chain) or address not in pki.addresses_in(chain)):
+    if chain and (pki.is_due(chain) or not pki.is_for(chain, address)):
         ask(tls)
 
 
@@ -129,7 +134,7 @@ def change_ca():
     if behind and not hookenv.action_get('force'):
         return hookenv.action_fail('not in use yet on ' + ' '.join(behind))
     tls.reissue()
-    write_cas([first, pki.make_ca('next CA')] if step == 'new-ca' else  # it does not sign yet
+    write_cas([first, pki.make_ca()] if step == 'new-ca' else  # it does not sign yet
               others + [dict(first, key=None)] if step == 'use-new-ca' else [first])
 
 
