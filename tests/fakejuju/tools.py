@@ -423,6 +423,8 @@ def secret_get(context, arguments, stdin):
     secret, reader = context.secrets[id_], context.unit.name
     newest = len(secret.revisions) - 1
     known = context.model.secrets.get(id_)
+    if known and not positional and context.model.major < 4:  # issue 18713, until late in 2025
+        newest = len(known.revisions) - 1
     # Without --peek and --refresh a pending revision is not seen, unless it is the first.
     revision = secret.pinned.get(reader, len(known.revisions) - 1 if known else newest)
     if options.get('peek') or options.get('refresh'):

@@ -371,6 +371,18 @@ def test_sa_a_reader_keeps_its_revision_until_it_refreshes(juju):
     assert [answer[1].strip() for answer in answers] == ['one', 'two', 'one', 'two', 'two']
 
 
+@pytest.mark.parametrize('version, seen', [('3.6.8', 'one'), ('4.1.0', 'two')])
+def test_sa_by_its_label_a_hook_of_juju_3_reads_what_was_there_before_it(juju, version, seen):
+    it = juju(1, version=version)
+    id_ = it.ask('app/0', 'secret-add --label L key=one')[0][1].strip()
+    calls = ['secret-set {} key=two'.format(id_), 'secret-get --label L --refresh',
+             'secret-get --label L --peek', 'secret-get {} key --refresh'.format(id_)]
+    answers = [answer[1].strip() for answer in it.ask('app/0', *calls)[1:]]
+    assert answers == ['key: ' + seen, 'key: ' + seen, 'two']
+    it.settle()
+    assert it.one('app/0', 'secret-get --label L --refresh') == {'key': 'two'}
+
+
 def test_sa_juju_2_has_no_secrets(juju):
     it = juju(1, version='2.9.50')
     assert it.ask('app/0', 'secret-ids') is None
