@@ -107,15 +107,14 @@ def test_the_lines_for_a_controller_build_the_charm_and_leave_nothing_behind(she
     assert sorted(checkout.rglob('*')) == before
 
 
-PYTHONS = '{} --skip-missing-interpreters false -e py38,py39,py310,py312,py313'
-
-
 def test_ci_runs_the_two_commands_word_for_word():
     first, second = code_blocks('')[0].splitlines()
-    lines = (ROOT / '.ci/run').read_text().split('\n')
-    assert lines[-9:] == [first, second, PYTHONS.format(second)] + [
+    lines = [line for line in (ROOT / '.ci/run').read_text().splitlines() if line[:1] != '#']
+    assert lines[-8:] == [
+        first, second, second + ' --skip-missing-interpreters false -e py38,py313'] + [
         second + ' -e ' + each for each in (
-            'openssl', 'integration', 'slow', 'charmcraft', 'demo -- --still README.md')] + ['']
+            'charmcraft', 'openssl', 'integration -- -k "not machines"', 'slow',
+            'demo -- --still README.md')]
 
 
 @pytest.mark.parametrize('flag', [peers.CREATE, peers.SIGN, peers.AVAILABLE])
