@@ -803,7 +803,8 @@ def _require(what: str, text: str, labels: Tuple[str, ...] = ()) -> None:
         raise TypeError('{}: expected str, not {}'.format(what, type(text).__name__))
     fault = fault_in(text, labels) if labels else None
     if fault:
-        raise ValueError('{}: {}; it begins with {!r:.28}'.format(what, fault, text))
+        # 28 characters of one line: the begin line of a private key, and nothing of the key.
+        raise ValueError('{}: {}; it begins with {!r:.28}'.format(what, fault, text.split('\n')[0]))
 
 
 def _require_unit(name: str) -> None:

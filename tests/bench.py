@@ -16,6 +16,7 @@ from rich.table import Table
 
 sys.path.append(str(Path(__file__).parent / 'harness'))
 
+# After the path (E402), by which they are found.
 import conftest  # noqa: E402, F401 - charmhelpers on any system
 from inprocess import InProcessJuju  # noqa: E402
 from world import TESTS, World, assemble, calls  # noqa: E402

@@ -22,6 +22,7 @@ from rich.table import Table
 
 sys.path.append(str(Path(__file__).parent / 'harness'))
 
+# After the path (E402), by which they are found.
 from charm_build import build  # noqa: E402
 from fakejuju import Juju  # noqa: E402
 from handshake import Party, impostor, shake_hands, verify  # noqa: E402

@@ -10,6 +10,7 @@ from world import METADATA, TESTS
 
 sys.path.append(str(TESTS / 'ops-example/src'))
 
+# After the path (E402), by which they are found.
 from tls import Certificates  # noqa: E402
 
 

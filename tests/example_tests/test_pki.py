@@ -21,6 +21,7 @@ from world import TESTS
 
 sys.path.append(str(TESTS / 'example/lib'))
 
+# After the path (E402), by which they are found.
 import pki  # noqa: E402
 
 pytestmark = pytest.mark.once
@@ -376,7 +377,7 @@ def test_a_certificate_is_valid_since_an_hour_before_it_was_signed(csr):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """clock(days): so much later, or earlier."""
+    """clock(days): so much later, or earlier. The machine's clock is changed, no code of ours."""
     right = time.time
 
     def set_to(days):

@@ -13,6 +13,7 @@ from world import TESTS
 
 sys.path.append(str(TESTS / 'example/lib'))
 
+# After the path (E402), by which they are found.
 import pki  # noqa: E402
 import pki_files  # noqa: E402
 

@@ -10,6 +10,7 @@ from world import TESTS
 
 sys.path.append(str(TESTS / 'example/lib'))
 
+# After the path (E402), by which they are found.
 import placing  # noqa: E402
 
 pytestmark = pytest.mark.once

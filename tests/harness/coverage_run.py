@@ -18,7 +18,7 @@ def main():
     os.environ['TESTS_OF'] = 'promises'  # as their record is called
     pytest = ['-m', 'pytest', *TESTS, *sys.argv[1:]]
     try:
-        import coverage  # noqa: F401
+        import coverage  # noqa: F401, only whether it is there
     except ImportError:
         code = subprocess.run([sys.executable, *pytest]).returncode
         print(WITHOUT.format(*sys.version_info))

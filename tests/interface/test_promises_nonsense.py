@@ -98,6 +98,8 @@ def test_p3_what_is_no_certificate_is_not_taken(world):
     ('"junk"', 'ValueError: CSR for tls/1: it has no PEM block CERTIFICATE REQUEST or '
      "NEW CERTIFICATE REQUEST, or one that is cut off; it begins with 'junk'"),
     ('pem("CERTIFICATE", "x")', 'ValueError: CSR for tls/1: it has no PEM block'),
+    ('"Private-Lines: 1\\nAAAA"', 'can read relation data; it begins with '
+     "'Private-Lines: 1'\n"),
     ('pem("CERTIFICATE REQUEST", "x" * 65536)', 'ValueError: CSR for tls/1: it has 87'),
     ('pem("CERTIFICATE REQUEST", "x") + "\\0"', 'ValueError: CSR for tls/1: it has a NUL'),
 ])

@@ -3,6 +3,7 @@ import importlib.util
 import re
 import ssl
 import subprocess
+from datetime import timedelta
 from itertools import product
 
 import pytest
@@ -114,10 +115,10 @@ def test_the_recipes_pki_reads_what_the_wire_allows_and_outlives_its_certificate
     ends = [x509.load_pem_x509_certificate(each.encode()).not_valid_after_utc
             for each in (leaf, ca['certificate'])]
     assert ends[0] < ends[1]
-    pki.now = lambda: ends[0] + (ends[1] - ends[0]) / 2
-    assert pki.is_expired(chain) and not pki.is_expired(ca['certificate'])
-    pki.now = lambda: ends[1] + (ends[1] - ends[0])
-    assert pki.is_expired(pki.sign(csr, 'my-charm/0', '::1', other) + ca['certificate'])
+    key = pki.load_key(ca['key']).public_key()
+    old = pki.issue(ca['name'], key, ca['name'], ca['key'], pki.now() - timedelta(days=91),
+                    x509.BasicConstraints(True, None))
+    assert pki.is_expired(old + leaf) and pki.is_expired(leaf + old)
     with pytest.raises(pki.BadRequest, match='it cannot be read: '):
         pki.public_key_of('junk')
 

@@ -38,7 +38,7 @@ def write_cas(cas):
         json.dump(cas, file)
         file.flush()
         subprocess.check_call(tool + ['cas#file=' + file.name])
-    # By its label, a hook of Juju 3 may read what was there before it (bug 18713).
+    # In Juju 3, a read by the label may give what was there before this hook (issue 18713).
     hookenv.cache['cas'] = cas
     return cas
 

@@ -9,6 +9,7 @@ from cryptography import x509
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent / 'src')]
 
+# After the path (E402), by which they are found.
 import pki  # noqa: E402
 from charm_unit import Unit  # noqa: E402
 

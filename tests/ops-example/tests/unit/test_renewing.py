@@ -79,6 +79,7 @@ def test_what_has_ended_is_not_taken_and_asked_for_anew(served, dated):
 def test_for_the_same_reason_it_asks_again_after_an_hour_then_two(served, dated, monkeypatch):
     """A clock is wrong: each answer is over when it comes."""
     right, hours = time.time, 0
+    # The machine's clock, no code of ours.
     monkeypatch.setattr(time, 'time', lambda: right() + 3600 * hours)
     for hours, number in ((0, 2), (.9, 2), (1.1, 3), (3, 3), (3.2, 4), (7, 4), (7.3, 5)):
         served.put(served.id, dated(served.own['csr'], -90, -1))
